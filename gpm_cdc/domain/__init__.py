@@ -1,0 +1,1 @@
+"""The words of the problem: LSN, changes, catalogue, types, values, keys, digests. No IO, no clock."""
