@@ -1,0 +1,60 @@
+# The project's tasks. Each makes the environment it needs; nothing but a Python >= 3.12 has to be there before.
+
+VENV := .venv
+BIN := $(VENV)/bin
+LOCKED := $(VENV)/.locked
+INSTALLED := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help env demo test check format bench lock clean
+
+help: ## Show the targets.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+env: $(INSTALLED) ## Make the environment in .venv.
+
+# Made anew when the lock changes, so that it never holds a package that the lock does not name.
+$(LOCKED): requirements/dev.txt
+	@python=$$(PYTHON='$(PYTHON)' .ci/find-python) && echo "Making $(VENV) with $$python" && "$$python" -m venv --clear $(VENV)
+	@echo "Installing what requirements/dev.txt names; the first time this downloads about 150 MB"
+	@$(PIP) install --require-hashes --requirement requirements/dev.txt
+	@touch $@
+
+$(INSTALLED): $(LOCKED) pyproject.toml
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: env ## Start a sandbox, write through an application, watch the graph follow, verify.
+	@$(BIN)/gpm-cdc demo
+
+# NO_SKIPS=1 makes a skipped test a failure; PYTEST_ARGS go to pytest.
+test: env ## Run all tests against real servers; skipped ones are listed with their reasons.
+	@$(BIN)/python -m pytest $(if $(NO_SKIPS),-p tests.no_skips) $(PYTEST_ARGS)
+
+check: env ## Format, lint, import contracts, types, documents, unit tests.
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/lint-imports
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest --quiet tests/unit $(PYTEST_ARGS)
+
+format: env ## Format the code and mend what the linter can mend.
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+
+bench: env ## Measure the stream against the ceiling of the same machine.
+	@$(BIN)/gpm-cdc bench stream
+
+# Needs uv. The options keep every address and path of the machine out of the files.
+LOCK := uv pip compile --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	--no-header --quiet $(LOCK_ARGS)
+
+lock: ## Renew the pinned versions in requirements/ (needs uv; LOCK_ARGS=--upgrade takes the newest).
+	$(LOCK) pyproject.toml --extra dev --group build --output-file requirements/dev.txt
+	$(LOCK) pyproject.toml --constraint requirements/dev.txt --output-file requirements/runtime.txt
+	$(LOCK) --group build --constraint requirements/dev.txt --output-file requirements/build.txt
+
+clean: ## Remove what the other targets made; the sandbox's downloads stay.
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

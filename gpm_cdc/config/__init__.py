@@ -1,0 +1,1 @@
+"""Settings: read once, at the edge, into one frozen object. Importing this package reads nothing."""
