@@ -1,0 +1,182 @@
+"""The order in which the changes of a batch reach the graph, so that it ends exact.
+
+Relationship rows go first and nodes after them; then keys are renamed, nodes written, relationships written, and last
+the edges whose parents changed hands are evaluated again, since Postgres sends no event for their children.
+"""
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gpm_cdc.cypher import edges, nodes, relationships
+from gpm_cdc.cypher.statement import Record, Statement, Statements, chunks
+from gpm_cdc.errors.stream import EndpointTakenOver
+from gpm_cdc.projection.batch import GraphBatch, Group, NodeBatch, RelationshipBatch
+from gpm_cdc.projection.plan import EdgePlan, GraphPlan, NodePlan, WireRow
+
+
+@dataclass(slots=True)
+class _EdgeWork:
+    """What one foreign key needs after the nodes are written. Rows are (key, foreign key)."""
+
+    fresh: list[list[Any]] = field(default_factory=list)
+    changed_keys: list[Any] = field(default_factory=list)
+    changed: list[list[Any]] = field(default_factory=list)
+    orphaned: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Holders:
+    """Keys of target nodes, in their present form, whose referenced values came, went or moved."""
+
+    new: list[Any] = field(default_factory=list)
+    renamed: list[Any] = field(default_factory=list)
+    moved: list[Any] = field(default_factory=list)
+
+
+class Application:
+    """One batch on its way into the graph."""
+
+    def __init__(self, plan: GraphPlan, batch: GraphBatch, *, create: bool = False) -> None:
+        """`create` promises that inserted nodes are not in the graph yet: they are created instead of merged."""
+        self._plan = plan
+        self._batch = batch
+        self._create = create
+        self._work: dict[EdgePlan, _EdgeWork] = {}
+        self._holders: dict[NodePlan, _Holders] = {}
+
+    def statements(self) -> Statements:
+        """Every statement in order; send each one's records back."""
+        resting: dict[int, dict[int, str]] = {}
+        for relationship_batch in self._batch.relationships:
+            yield from relationships.empty(relationship_batch)
+            yield from relationships.delete(relationship_batch.plan, relationship_batch.deleted)
+            moves = yield from relationships.set_aside(relationship_batch.plan, relationship_batch.moved)
+            resting[id(relationship_batch)] = moves
+        for node_batch in self._batch.nodes:
+            yield from self._note_takeovers(node_batch)
+        for node_batch in self._batch.nodes:
+            yield from nodes.delete(node_batch)
+        for node_batch in self._batch.nodes:
+            yield from nodes.rename(node_batch)
+        for node_batch in self._batch.nodes:
+            yield from self._write_nodes(node_batch)
+        yield from self._write_edges()
+        for relationship_batch in self._batch.relationships:
+            yield from self._write_relationships(relationship_batch, resting[id(relationship_batch)])
+        yield from self._evaluate_again()
+
+    def _edge_work(self, edge: EdgePlan) -> _EdgeWork:
+        return self._work.setdefault(edge, _EdgeWork())
+
+    def _note_takeovers(self, batch: NodeBatch) -> Statements:
+        """Remember the children of nodes that go while another row takes over what they were referred to by."""
+        self._refuse_endpoint_takeover(batch)
+        arrivals = {repr(rename.new) for rename in batch.renamed}
+        for edge in self._plan.incoming[batch.plan]:
+            if not edge.kept or not batch.deleted:
+                continue
+            if edge.end.by_key:
+                keys = [key for key in batch.deleted if repr(key) in arrivals]
+            else:
+                keys = batch.deleted if batch.inserted or batch.updated else []
+            for chunk in chunks(keys):
+                records = yield edges.children(edge, chunk)
+                self._edge_work(edge).orphaned += [record[0] for record in records]
+
+    def _refuse_endpoint_takeover(self, batch: NodeBatch) -> None:
+        if not batch.renamed:
+            return
+        left = {repr(rename.old) for rename in batch.renamed} | {repr(key) for key in batch.deleted}
+        taken = {repr(rename.new) for rename in batch.renamed}
+        taken |= {repr(row[: batch.plan.key_size]) for rows in batch.inserted.values() for row in rows}
+        if left.isdisjoint(taken):
+            return
+        for table in self._plan.relationships:
+            if batch.plan in (table.start.target, table.end.target):
+                raise EndpointTakenOver(table=str(table.table), target=batch.plan.label)
+
+    def _write_nodes(self, batch: NodeBatch) -> Statements:
+        plan = batch.plan
+        referenced = edges.referenced_places(self._plan.incoming[plan])
+        holders = self._holders.setdefault(plan, _Holders())
+        holders.renamed = [rename.new for rename in batch.renamed]
+        for group, rows in batch.inserted.items():
+            if self._create:
+                yield from nodes.create(plan, group, rows)
+            else:
+                yield from nodes.merge(plan, group, rows, (), ())
+            holders.new += nodes.keys_of(plan, rows)
+            for edge in plan.edges:
+                self._edge_work(edge).fresh += edges.rows_of(edge, rows)
+        for group, rows in batch.updated.items():
+            yield from self._update_nodes(plan, group, rows, referenced)
+
+    def _update_nodes(
+        self, plan: NodePlan, group: Group, rows: Sequence[WireRow], referenced: tuple[int, ...]
+    ) -> Statements:
+        known = set(group.known)
+        watch = tuple(index for index in nodes.watched(plan, referenced) if index in known)
+        hidden = tuple(edge for edge in plan.edges if not edge.kept and known.issuperset(edge.end.fields))
+        changed = yield from nodes.merge(plan, group, rows, watch, hidden)
+        for place, flags in changed:
+            row = rows[place]
+            moved = {index for index, flag in zip(watch, flags, strict=False) if flag}
+            if not moved.isdisjoint(referenced):
+                self._holders[plan].moved.append(row[: plan.key_size])
+            hidden_moved = {edge for edge, flag in zip(hidden, flags[len(watch) :], strict=True) if flag}
+            for edge in plan.edges:
+                if edge in hidden_moved or (edge.kept and not moved.isdisjoint(edge.end.fields)):
+                    work = self._edge_work(edge)
+                    work.changed_keys.append(row[: plan.key_size])
+                    work.changed += edges.rows_of(edge, [row])
+        self._note_keyed_edges(plan, rows)
+
+    def _note_keyed_edges(self, plan: NodePlan, rows: Sequence[WireRow]) -> None:
+        """Key columns of a foreign key change only with a rename, which no property comparison shows."""
+        renamed = {repr(key) for key in self._holders[plan].renamed}
+        keyed = [edge for edge in plan.edges if any(index < plan.key_size for index in edge.end.fields)]
+        if not renamed or not keyed:
+            return
+        moved = [row for row in rows if repr(row[: plan.key_size]) in renamed]
+        for edge in keyed:
+            work = self._edge_work(edge)
+            work.changed_keys += [row[: plan.key_size] for row in moved]
+            work.changed += edges.rows_of(edge, moved)
+
+    def _write_edges(self) -> Statements:
+        for edge, work in self._work.items():
+            yield from edges.disconnect(edge, work.changed_keys)
+            yield from edges.connect(edge, work.changed, fresh=False)
+            yield from edges.connect(edge, work.fresh, fresh=self._create)
+
+    def _write_relationships(self, batch: RelationshipBatch, resting: dict[int, str]) -> Statements:
+        plan = batch.plan
+        for group, rows in batch.inserted.items():
+            yield from relationships.create(plan, group, rows)
+        for group, rows in batch.updated.items():
+            if plan.by_ends:
+                yield from relationships.merge_by_ends(plan, group, rows)
+            else:
+                misplaced = yield from relationships.update_by_key(plan, group, rows)
+                yield from relationships.repoint(plan, group, [rows[place] for place in misplaced])
+        yield from relationships.restore(plan, batch.moved, resting)
+
+    def _evaluate_again(self) -> Statements:
+        for target, holders in self._holders.items():
+            for edge in self._plan.incoming[target]:
+                if not edge.kept:
+                    continue
+                touched = [*holders.renamed, *(() if edge.end.by_key else holders.moved)]
+                adrift = list(self._work[edge].orphaned) if edge in self._work else []
+                for chunk in chunks(touched):
+                    records = yield edges.mismatched(edge, chunk)
+                    adrift += [record[0] for record in records]
+                yield from edges.reattach(edge, list(dict.fromkeys(adrift)))
+                if not edge.enforced:
+                    yield from edges.adopt(edge, [*holders.new, *touched])
+
+
+def statements(plan: GraphPlan, batch: GraphBatch, *, create: bool = False) -> Generator[Statement, list[Record], None]:
+    """Every statement that brings `batch` into the graph, in order."""
+    return Application(plan, batch, create=create).statements()

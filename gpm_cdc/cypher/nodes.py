@@ -1,0 +1,159 @@
+"""Statements for the nodes of one table: delete, rename, insert, update."""
+
+from collections.abc import Generator, Sequence
+from functools import cache
+
+from gpm_cdc.cypher.expressions import Guarded, assignments, guarded, key_map, property_map, value
+from gpm_cdc.cypher.quoting import labels, quote
+from gpm_cdc.cypher.statement import Record, Statement, Statements, chunks
+from gpm_cdc.domain.changes import UNCHANGED
+from gpm_cdc.projection.batch import Choice, Group, NodeBatch, Rename
+from gpm_cdc.projection.plan import EdgePlan, NodePlan, WireRow
+
+
+def found_text(plan: NodePlan) -> str:
+    """The start of a statement about the nodes `n` whose keys the rows begin with."""
+    return f"UNWIND $rows AS r MATCH (n{labels(plan.label)} {key_map(plan, plan.key_names)})"
+
+
+def delete(batch: NodeBatch) -> Statements:
+    """Delete nodes by their keys of before, with every relationship on them."""
+    plan = batch.plan
+    if batch.emptied:
+        yield Statement(f"MATCH (n{labels(plan.label)}) DETACH DELETE n")
+    for rows in chunks(batch.deleted):
+        yield Statement(f"{found_text(plan)} DETACH DELETE n", rows)
+
+
+def rename(batch: NodeBatch) -> Statements:
+    """Give nodes their new keys in place.
+
+    Where a new key is also an old one (swaps, cycles, chains), the keys are taken off first: setting them one by one
+    would meet the uniqueness constraint.
+    """
+    if not batch.renamed:
+        return
+    plan, renames = batch.plan, batch.renamed
+    rows = [[*renamed.old, *renamed.new] for renamed in renames]
+    found = found_text(plan)
+    new = ", ".join(
+        f"n.{quote(name)} = {value(plan.fields[index], f'r[{plan.key_size + index}]', guard=True)}"
+        for index, name in enumerate(plan.key_names)
+    )
+    if not _entangled(renames):
+        for chunk in chunks(rows):
+            yield Statement(f"{found} SET {new}", chunk)
+        return
+    none = ", ".join(f"n.{quote(name)} = null" for name in plan.key_names)
+    apart = "WITH collect([n, r]) AS found UNWIND found AS pair WITH pair[0] AS n, pair[1] AS r"
+    yield Statement(f"{found} SET {none} {apart} SET {new}", rows)
+
+
+def _entangled(renames: Sequence[Rename]) -> bool:
+    old = {repr(renamed.old) for renamed in renames}
+    return any(repr(renamed.new) in old for renamed in renames)
+
+
+@cache
+def _insert_text(plan: NodePlan, group: Group, guard: Guarded) -> str:
+    chosen = (group.choice,) if isinstance(group.choice, str) else ()
+    every = labels(*dict.fromkeys((plan.label, *plan.extra_labels, *chosen)))
+    return f"UNWIND $rows AS r CREATE (n{every} {property_map(plan, group.known, guard)})"
+
+
+def create(plan: NodePlan, group: Group, rows: Sequence[WireRow]) -> Statements:
+    """Create nodes whose keys are known to be free; a taken one violates the uniqueness constraint."""
+    for chunk in chunks(rows):
+        yield Statement(_insert_text(plan, group, guarded(plan, chunk)), chunk)
+
+
+def watched(plan: NodePlan, referenced: tuple[int, ...]) -> tuple[int, ...]:
+    """The places whose change moves edges: kept foreign keys, and non-key properties that others refer to."""
+    own = {index for edge in plan.edges if edge.kept for index in edge.end.fields}
+    return tuple(sorted((own | set(referenced)) - set(range(plan.key_size))))
+
+
+@cache
+def _merge_text(
+    plan: NodePlan, group: Group, guard: Guarded, watch: tuple[int, ...], edges: tuple[EdgePlan, ...]
+) -> str:
+    parts = [f"UNWIND $rows AS r MERGE (n{labels(plan.label)} {key_map(plan, plan.key_names)})"]
+    before = [f"n.{quote(plan.fields[index].name or '')} AS o{index}" for index in watch]
+    before += [f"{_ends(edge)} AS e{number}" for number, edge in enumerate(edges)]
+    if before:
+        parts.append(f"WITH n, r, {', '.join(before)}")
+    settings = assignments(plan, "n", (index for index in group.known if index >= plan.key_size), guard)
+    settings += _label_settings(plan, group.choice)
+    if settings:
+        parts.append(f"SET {', '.join(settings)}")
+    removed = _other_labels(plan, group.choice)
+    if removed:
+        parts.append(f"REMOVE n{labels(*removed)}")
+    if before:
+        flags = [_differs(f"n.{quote(plan.fields[index].name or '')}", f"o{index}") for index in watch]
+        flags += [f"NOT coalesce(e{number} = [{_new_end(edge)}], false)" for number, edge in enumerate(edges)]
+        carried = ", ".join([*(f"o{index}" for index in watch), *(f"e{number}" for number in range(len(edges)))])
+        parts.append(f"WITH n, r, {carried} WITH r[{len(plan.fields)}] AS i, [{', '.join(flags)}] AS changed")
+        parts.append("WHERE any(flag IN changed WHERE flag) RETURN i, changed")
+    return " ".join(parts)
+
+
+def _differs(new: str, old: str) -> str:
+    return f"coalesce({new} <> {old}, NOT ({new} IS NULL AND {old} IS NULL))"
+
+
+def _ends(edge: EdgePlan) -> str:
+    arrow = ("-", "->") if edge.outgoing else ("<-", "-")
+    names = ", ".join(f"p.{quote(name)}" for name in edge.end.names)
+    pattern = f"(n){arrow[0]}[:{quote(edge.type)}]{arrow[1]}(p{labels(edge.end.target.label)})"
+    return f"[{pattern} | [{names}]]"
+
+
+def _new_end(edge: EdgePlan) -> str:
+    values = [value(edge.source.fields[index], f"r[{index}]", guard=True) for index in edge.end.fields]
+    return f"[{', '.join(values)}]"
+
+
+def _label_settings(plan: NodePlan, choice: Choice) -> list[str]:
+    chosen = [choice] if isinstance(choice, str) else []
+    names = dict.fromkeys([*plan.extra_labels, *chosen])
+    return [f"n{labels(*names)}"] if names else []
+
+
+def _other_labels(plan: NodePlan, choice: Choice) -> tuple[str, ...]:
+    if plan.selector is None or choice is UNCHANGED:
+        return ()
+    kept = {plan.label, *plan.extra_labels, choice}
+    return tuple(sorted(name for name in set(plan.selector.values.values()) if name not in kept))
+
+
+def merge(
+    plan: NodePlan, group: Group, rows: Sequence[WireRow], watch: tuple[int, ...], edges: tuple[EdgePlan, ...]
+) -> Generator[Statement, list[Record], list[Record]]:
+    """Upsert nodes by key.
+
+    The generator's value is, per row with a change of something watched, its place in `rows` and one flag per thing.
+    `watch` are property places, `edges` foreign keys without properties; both must be known in the group. Flags come in
+    that order.
+    """
+    changed: list[Record] = []
+    returns = bool(watch or edges)
+    start = 0
+    for chunk in chunks(rows):
+        text = _merge_text(plan, group, guarded(plan, chunk), watch, edges)
+        sent = [[*row, start + number] for number, row in enumerate(chunk)] if returns else _sendable(chunk, group)
+        changed += yield Statement(text, _sendable(sent, group) if returns else sent, returns)
+        start += len(chunk)
+    return changed
+
+
+def _sendable(rows: Sequence[WireRow], group: Group) -> Sequence[WireRow]:
+    """Rows without the marker of left-out values, whose places no text of this group names."""
+    if not rows or (len(group.known) >= len(rows[0]) - 1 and UNCHANGED not in rows[0]):
+        return rows
+    return [[None if value is UNCHANGED else value for value in row] for row in rows]
+
+
+def keys_of(plan: NodePlan, rows: Sequence[WireRow]) -> list[WireRow]:
+    """The key of each row."""
+    return [row[: plan.key_size] for row in rows]

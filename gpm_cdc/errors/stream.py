@@ -1,0 +1,79 @@
+"""What can go wrong while a stream is set up, followed or taken over."""
+
+from gpm_cdc.errors.base import ExitCode, GpmCdcError
+
+
+class StreamError(GpmCdcError):
+    """The parent of this module's errors."""
+
+
+class RelationChanged(StreamError):
+    """A mapped table no longer has the shape that the plan was made for."""
+
+    code = "relation_changed"
+    message = (
+        "table {table} changed its shape ({details}) since this stream was started; nothing after that was applied"
+    )
+    remedy = (
+        "check the mapping with 'gpm-cdc map --check', then copy the tables again: 'gpm-cdc reset --yes' followed by"
+        " 'gpm-cdc run --adopt'"
+    )
+
+
+class RowFieldUnknown(StreamError):
+    """The stream sent rows of a relation that it never described."""
+
+    code = "relation_unknown"
+    message = "the stream sent a change of relation {oid} without having described it"
+    remedy = "start 'gpm-cdc run' again; report this if it comes back"
+    exit_code = ExitCode.REPEAT
+    retryable = True
+
+
+class SelectorValueUnlisted(StreamError):
+    """A discriminator column holds a value for which the mapping names no relationship type."""
+
+    code = "selector_value_unlisted"
+    message = "table {table}: column {column} holds {value!r}, which type_from does not list"
+    remedy = "add the value to type_from.values in the mapping, then 'gpm-cdc reset --yes' and 'gpm-cdc run --adopt'"
+
+
+class EndpointTakenOver(StreamError):
+    """A key of an endpoint changed hands without an event for the relationship rows that name it."""
+
+    code = "endpoint_taken_over"
+    message = (
+        "in one batch the key of a {target} node was given to another row, while rows of {table} that name it"
+        " sent no change"
+    )
+    remedy = "map {table} as a node, or copy the tables again: 'gpm-cdc reset --yes' followed by 'gpm-cdc run --adopt'"
+
+
+class StreamTakenOver(StreamError):
+    """Another process has raised the stream's epoch."""
+
+    code = "stream_taken_over"
+    message = "stream {stream} was taken over by {owner}; this process wrote nothing after that"
+    remedy = "nothing to do if that is intended; otherwise stop the other process and start this one again"
+    exit_code = ExitCode.REPEAT
+
+
+class CheckpointMoved(StreamError):
+    """The checkpoint is at a position that neither this process nor another owner wrote."""
+
+    code = "checkpoint_moved"
+    message = "the checkpoint of stream {stream} is at {found}, but this process left it at {expected}"
+    remedy = (
+        "somebody changed the checkpoint node by hand: copy the tables again with 'gpm-cdc reset --yes' and"
+        " 'gpm-cdc run --adopt'"
+    )
+
+
+class StreamDisordered(StreamError):
+    """The stream sent a row outside of a transaction."""
+
+    code = "stream_disordered"
+    message = "the stream sent {message} outside of a transaction"
+    remedy = "start 'gpm-cdc run' again; report this if it comes back"
+    exit_code = ExitCode.REPEAT
+    retryable = True

@@ -1,0 +1,178 @@
+"""The element changes of one batch, ready for a sink: what to delete, rename, insert and update, in graph values.
+
+Rows are grouped by what one statement can treat alike: which fields are known, and which label or type the
+discriminator chose. Each key appears once.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from gpm_cdc.domain.changes import UNCHANGED, Unchanged
+from gpm_cdc.domain.types import Wire
+from gpm_cdc.errors.stream import SelectorValueUnlisted
+from gpm_cdc.projection.coalesce import Coalescer, Key, TableChanges
+from gpm_cdc.projection.plan import FieldRow, NodePlan, PlannedTable, RelationshipPlan, WireRow
+
+type Choice = str | Literal[Unchanged.UNCHANGED] | None
+"""What the discriminator chose: a label or type, None for none, UNCHANGED where the row does not tell."""
+
+
+class Group(NamedTuple):
+    """Rows that one statement can treat alike. `known` are the places whose values are known."""
+
+    known: tuple[int, ...]
+    choice: Choice
+
+
+type Groups = dict[Group, list[WireRow]]
+
+
+class Rename(NamedTuple):
+    """A row whose key changed, as graph values in key order."""
+
+    old: list[Wire]
+    new: list[Wire]
+
+
+class Move(NamedTuple):
+    """A relationship row whose key changed. Values that the stream left out are UNCHANGED: only the graph has them."""
+
+    old: list[Wire]
+    group: Group
+    row: WireRow
+
+
+@dataclass(slots=True)
+class NodeBatch:
+    """Changes of one node table. `deleted` are keys of before the batch; all other rows bear their new keys."""
+
+    plan: NodePlan
+    emptied: bool
+    deleted: list[list[Wire]] = field(default_factory=list)
+    renamed: list[Rename] = field(default_factory=list)
+    inserted: Groups = field(default_factory=dict)
+    updated: Groups = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class RelationshipBatch:
+    """Changes of one relationship table, as in NodeBatch."""
+
+    plan: RelationshipPlan
+    emptied: bool
+    deleted: list[list[Wire]] = field(default_factory=list)
+    moved: list[Move] = field(default_factory=list)
+    inserted: Groups = field(default_factory=dict)
+    updated: Groups = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class GraphBatch:
+    """The net element changes of a batch of whole transactions."""
+
+    nodes: list[NodeBatch] = field(default_factory=list)
+    relationships: list[RelationshipBatch] = field(default_factory=list)
+
+    @property
+    def row_count(self) -> int:
+        """How many rows the batch touches, emptied tables not counted."""
+        return sum(_size(batch) for batch in self.nodes) + sum(
+            _size(batch) + len(batch.moved) for batch in self.relationships
+        )
+
+
+def _size(batch: NodeBatch | RelationshipBatch) -> int:
+    return len(batch.deleted) + sum(map(len, batch.inserted.values())) + sum(map(len, batch.updated.values()))
+
+
+def build(coalescer: Coalescer) -> GraphBatch:
+    """Project the net changes that `coalescer` collected."""
+    batch = GraphBatch()
+    for changes in coalescer.tables.values():
+        planned = changes.plan
+        if isinstance(planned, NodePlan):
+            batch.nodes.append(_nodes(planned, changes))
+        else:
+            batch.relationships.append(_relationships(planned, changes))
+    return batch
+
+
+def insertion(planned: NodePlan | RelationshipPlan, rows: Iterable[FieldRow]) -> Groups:
+    """Rows that are new to the graph, such as those of a snapshot, grouped."""
+    groups: Groups = {}
+    for row in rows:
+        _append(groups, planned, row)
+    return groups
+
+
+def choice_of(planned: PlannedTable, row: FieldRow) -> Choice:
+    """What the discriminator of `row` chose; SelectorValueUnlisted for a relationship row without a type."""
+    index = planned.selector_index
+    if index is None or planned.selector is None:
+        return None
+    text = row[index]
+    if text is UNCHANGED:
+        return UNCHANGED
+    chosen = planned.selector.values.get(text) if isinstance(text, str) else None
+    if chosen is None and isinstance(planned, RelationshipPlan):
+        raise SelectorValueUnlisted(table=str(planned.table), column=planned.selector.column, value=text)
+    return chosen
+
+
+def group_of(planned: PlannedTable, row: FieldRow) -> Group:
+    """The group that `row` belongs to."""
+    return Group(_known(row), choice_of(planned, row))
+
+
+def _known(row: FieldRow) -> tuple[int, ...]:
+    if UNCHANGED in row:
+        return tuple(index for index, value in enumerate(row) if value is not UNCHANGED)
+    return _ALL[len(row)]
+
+
+class _Ranges(dict[int, tuple[int, ...]]):
+    def __missing__(self, size: int) -> tuple[int, ...]:
+        self[size] = tuple(range(size))
+        return self[size]
+
+
+_ALL = _Ranges()
+
+
+def _append(groups: Groups, planned: PlannedTable, row: FieldRow) -> None:
+    group = Group(_known(row), None if planned.selector is None else choice_of(planned, row))
+    rows = groups.get(group)
+    if rows is None:
+        groups[group] = [planned.project(row)]
+    else:
+        rows.append(planned.project(row))
+
+
+def _key(planned: PlannedTable, key: Key) -> list[Wire]:
+    return planned.project_key(key if isinstance(key, tuple) else (key,))
+
+
+def _nodes(planned: NodePlan, changes: TableChanges) -> NodeBatch:
+    batch = NodeBatch(planned, changes.emptied, [_key(planned, key) for key in changes.gone])
+    inserted, updated, renamed = batch.inserted, batch.updated, batch.renamed
+    for key, (origin, row) in changes.rows.items():
+        if origin is None:
+            _append(inserted, planned, row)
+            continue
+        if origin != key:
+            renamed.append(Rename(_key(planned, origin), _key(planned, key)))
+        _append(updated, planned, row)
+    return batch
+
+
+def _relationships(planned: RelationshipPlan, changes: TableChanges) -> RelationshipBatch:
+    batch = RelationshipBatch(planned, changes.emptied, [_key(planned, key) for key in changes.gone])
+    for key, (origin, row) in changes.rows.items():
+        if origin is None:
+            _append(batch.inserted, planned, row)
+        elif origin != key:
+            batch.moved.append(Move(_key(planned, origin), group_of(planned, row), planned.project(row)))
+        else:
+            _append(batch.updated, planned, row)
+    return batch

@@ -1,0 +1,288 @@
+"""A mapping joined with the catalogue it was written for: for each table, which field of a row goes where.
+
+A row in *field order* is what every other part of the projection works on: key columns first, then the other
+properties, then hidden fields (columns that are read but do not become properties, such as a foreign key that is not
+kept).
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+from gpm_cdc.domain.catalogue import Catalogue, Table, TableName
+from gpm_cdc.domain.changes import UNCHANGED, Field, Unchanged
+from gpm_cdc.domain.types import ValueType, Wire, value_type
+from gpm_cdc.mapping.columns import property_columns
+from gpm_cdc.mapping.model import (
+    Endpoint,
+    ForeignKeyRelationship,
+    GraphMapping,
+    NodeTable,
+    RelationshipTable,
+    Selector,
+)
+
+type FieldRow = tuple[Field, ...]
+"""Postgres text in field order."""
+
+type WireRow = list[Wire | Literal[Unchanged.UNCHANGED] | None]
+"""Graph values in field order, NULL as None; a value that the stream left out stays UNCHANGED."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldPlan:
+    """One column that is read. `name` is its property, None when it is hidden."""
+
+    column: str
+    name: str | None
+    type: ValueType
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedTable:
+    """What both kinds of table share: fields, key, discriminator. Compared by identity: one per table and plan."""
+
+    table: TableName
+    oid: int
+    fields: tuple[FieldPlan, ...]
+    key_size: int
+    selector: Selector | None
+    shape: tuple[tuple[str, int, int], ...]
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """The columns to read, in field order."""
+        return tuple(planned.column for planned in self.fields)
+
+    @cached_property
+    def selector_index(self) -> int | None:
+        """Where the discriminator stands in a row."""
+        return None if self.selector is None else self.columns.index(self.selector.column)
+
+    @cached_property
+    def _decoders(self) -> tuple[Callable[[str], Wire], ...]:
+        return tuple(planned.type.decode for planned in self.fields)
+
+    def indexes(self, columns: Iterable[str]) -> tuple[int, ...]:
+        """The places of `columns` in a row."""
+        return tuple(self.columns.index(column) for column in columns)
+
+    def project(self, row: FieldRow) -> WireRow:
+        """The graph values of `row`: decoded, NULL as None; a left-out value stays UNCHANGED in its place."""
+        if UNCHANGED in row:
+            return [
+                value if value is None or value is UNCHANGED else decode(value)  # type: ignore[arg-type]
+                for decode, value in zip(self._decoders, row, strict=True)
+            ]
+        return [
+            None if value is None else decode(value)  # type: ignore[arg-type]
+            for decode, value in zip(self._decoders, row, strict=True)
+        ]
+
+    def project_places(self, places: Sequence[int], row: FieldRow) -> list[Wire]:
+        """The graph values of a row that holds only the fields at `places`, none of them NULL or left out."""
+        decoders = self._decoders
+        return [decoders[place](value) for place, value in zip(places, row, strict=True)]  # type: ignore[arg-type]
+
+    def project_key(self, key: FieldRow) -> list[Wire]:
+        """The graph values of a key, given as the first `key_size` fields of a row."""
+        return [decode(value) for decode, value in zip(self._decoders, key, strict=False)]  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, eq=False)
+class NodePlan(PlannedTable):
+    """A node table. `edges` are its own foreign keys, in the mapping's order."""
+
+    label: str
+    extra_labels: tuple[str, ...]
+    edges: tuple["EdgePlan", ...] = field(default=())
+
+    @property
+    def key_names(self) -> tuple[str, ...]:
+        """The properties under the uniqueness constraint."""
+        return tuple(planned.name or planned.column for planned in self.fields[: self.key_size])
+
+    def name_of(self, column: str) -> str:
+        """The property of `column`."""
+        planned = self.fields[self.columns.index(column)]
+        return planned.name or planned.column
+
+
+@dataclass(frozen=True, eq=False)
+class EndPlan:
+    """A node found from columns of another row: `fields[i]` of that row equals property `names[i]` of a `target` node.
+
+    `by_key` says that the properties are the target's key, which a rename changes and a uniqueness constraint indexes.
+    """
+
+    target: NodePlan
+    names: tuple[str, ...]
+    target_fields: tuple[int, ...]
+    fields: tuple[int, ...]
+    by_key: bool
+
+
+@dataclass(frozen=True, eq=False)
+class EdgePlan:
+    """A foreign key of a node table as a relationship. `outgoing` from the row's node, else towards it.
+
+    `kept` says that the foreign key's columns are properties of the node, so that a change of them can be seen there.
+    """
+
+    source: NodePlan
+    type: str
+    end: EndPlan
+    outgoing: bool
+    enforced: bool
+    kept: bool
+
+
+@dataclass(frozen=True, eq=False)
+class RelationshipPlan(PlannedTable):
+    """A relationship table. `types` are all types that a row may become; `by_ends`: its key is its two ends."""
+
+    types: tuple[str, ...]
+    start: EndPlan
+    end: EndPlan
+    by_ends: bool
+
+
+@dataclass(frozen=True, eq=False)
+class GraphPlan:
+    """All planned tables."""
+
+    nodes: tuple[NodePlan, ...]
+    relationships: tuple[RelationshipPlan, ...]
+
+    @cached_property
+    def tables(self) -> Mapping[TableName, NodePlan | RelationshipPlan]:
+        """Every planned table by name: nodes first."""
+        nodes: dict[TableName, NodePlan | RelationshipPlan] = {planned.table: planned for planned in self.nodes}
+        return nodes | {planned.table: planned for planned in self.relationships}
+
+    @cached_property
+    def by_oid(self) -> Mapping[int, NodePlan | RelationshipPlan]:
+        """Every planned table by the oid that the stream names."""
+        return {planned.oid: planned for planned in self.tables.values()}
+
+    @cached_property
+    def incoming(self) -> Mapping[NodePlan, tuple[EdgePlan, ...]]:
+        """For each node table, the foreign keys of any table that refer to it."""
+        edges = [edge for node in self.nodes for edge in node.edges]
+        return {node: tuple(edge for edge in edges if edge.end.target is node) for node in self.nodes}
+
+    @cached_property
+    def schema_hash(self) -> str:
+        """A digest of every mapped table's oid, columns and types: another one means that the tables changed shape."""
+        shapes = {str(name): [planned.oid, planned.shape] for name, planned in self.tables.items()}
+        return hashlib.sha256(json.dumps(shapes, sort_keys=True).encode()).hexdigest()
+
+
+def plan(mapping: GraphMapping, catalogue: Catalogue) -> GraphPlan:
+    """Join a validated `mapping` with its `catalogue`.
+
+    The mapping must have passed `mapping.validation.require_valid`; a missing table or column is a KeyError here.
+    Raises UnsupportedType for a column whose type has no graph value.
+    """
+    tables = catalogue.tables
+    nodes: dict[TableName, NodePlan] = {}
+    for declared in mapping.nodes:
+        nodes[declared.table] = _node(declared, tables[declared.table])
+    for declared in mapping.nodes:
+        source = nodes[declared.table]
+        edges = tuple(_edge(source, relationship, nodes) for relationship in declared.relationships)
+        object.__setattr__(source, "edges", edges)
+    relationships = tuple(_relationship(declared, tables[declared.table], nodes) for declared in mapping.relationships)
+    return GraphPlan(tuple(nodes.values()), relationships)
+
+
+def _fields(
+    declared: NodeTable | RelationshipTable, table: Table, key: Sequence[str], hidden: Iterable[str]
+) -> tuple[FieldPlan, ...]:
+    properties = {column.name for column in property_columns(declared, table)}
+    wanted = [*key, *(column.name for column in table.columns if column.name in properties), *hidden]
+    planned = []
+    for name in dict.fromkeys(wanted):
+        column = next(column for column in table.columns if column.name == name)
+        kind = value_type(column.type, declared.properties.types.get(name))
+        planned.append(FieldPlan(name, declared.properties.name_of(name) if name in properties else None, kind))
+    return tuple(planned)
+
+
+def _shape(table: Table) -> tuple[tuple[str, int, int], ...]:
+    return tuple(
+        (column.name, column.type.oid, column.type.modifier) for column in table.columns if column.generated == ""
+    )
+
+
+def _node(declared: NodeTable, table: Table) -> NodePlan:
+    hidden = [column for relationship in declared.relationships for column in relationship.columns]
+    if declared.labels_from is not None:
+        hidden.append(declared.labels_from.column)
+    return NodePlan(
+        table=declared.table,
+        oid=table.oid,
+        fields=_fields(declared, table, declared.key, hidden),
+        key_size=len(declared.key),
+        selector=declared.labels_from,
+        shape=_shape(table),
+        label=declared.label,
+        extra_labels=declared.extra_labels,
+    )
+
+
+def _end(
+    planned: PlannedTable, declared: Endpoint | ForeignKeyRelationship, nodes: Mapping[TableName, NodePlan]
+) -> EndPlan:
+    target = nodes[declared.target]
+    pairs = dict(zip(declared.target_columns, declared.columns, strict=True))
+    by_key = set(pairs) == set(target.columns[: target.key_size])
+    ordered = target.columns[: target.key_size] if by_key else declared.target_columns
+    return EndPlan(
+        target=target,
+        names=tuple(target.name_of(column) for column in ordered),
+        target_fields=target.indexes(ordered),
+        fields=planned.indexes(pairs[column] for column in ordered),
+        by_key=by_key,
+    )
+
+
+def _edge(source: NodePlan, declared: ForeignKeyRelationship, nodes: Mapping[TableName, NodePlan]) -> EdgePlan:
+    end = _end(source, declared, nodes)
+    return EdgePlan(
+        source=source,
+        type=declared.type,
+        end=end,
+        outgoing=declared.direction == "out",
+        enforced=declared.enforced,
+        kept=all(source.fields[index].name is not None for index in end.fields),
+    )
+
+
+def _relationship(declared: RelationshipTable, table: Table, nodes: Mapping[TableName, NodePlan]) -> RelationshipPlan:
+    hidden = [*declared.start.columns, *declared.end.columns]
+    if declared.type_from is not None:
+        hidden.append(declared.type_from.column)
+    base = PlannedTable(
+        table=declared.table,
+        oid=table.oid,
+        fields=_fields(declared, table, declared.key, hidden),
+        key_size=len(declared.key),
+        selector=declared.type_from,
+        shape=_shape(table),
+    )
+    return RelationshipPlan(
+        table=base.table,
+        oid=base.oid,
+        fields=base.fields,
+        key_size=base.key_size,
+        selector=base.selector,
+        shape=base.shape,
+        types=declared.types,
+        start=_end(base, declared.start, nodes),
+        end=_end(base, declared.end, nodes),
+        by_ends=declared.keyed_by_endpoints,
+    )
