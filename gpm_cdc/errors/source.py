@@ -1,0 +1,194 @@
+"""What can go wrong on the Postgres side."""
+
+from gpm_cdc.errors.base import ExitCode, GpmCdcError
+
+
+class SourceError(GpmCdcError):
+    """The parent of this module's errors."""
+
+
+class SourceUnreachable(SourceError):
+    """No server answers."""
+
+    code = "source_unreachable"
+    message = "Postgres cannot be reached: {detail}"
+    remedy = "check that the server runs and that GPM_POSTGRES_DSN (or PGHOST, PGPORT) names it"
+    exit_code = ExitCode.REPEAT
+    retryable = True
+
+
+class SourceLoginRefused(SourceError):
+    """Wrong user or password, or no entry in pg_hba.conf."""
+
+    code = "source_login_refused"
+    message = "Postgres refuses the login: {detail}"
+    remedy = "check user and password in GPM_POSTGRES_DSN (or GPM_POSTGRES_DSN_FILE, PGUSER, PGPASSWORD)"
+
+
+class SourceDatabaseMissing(SourceError):
+    """The named database does not exist."""
+
+    code = "source_database_missing"
+    message = "Postgres has no such database: {detail}"
+    remedy = "correct the database name in GPM_POSTGRES_DSN"
+
+
+class ReplicationRefused(SourceError):
+    """The role may not replicate."""
+
+    code = "replication_refused"
+    message = "role {role} may not open a replication connection"
+    remedy = "as a superuser: ALTER ROLE {role} WITH REPLICATION (sql/role.sql makes a role with all it needs)"
+
+
+class WalLevelTooLow(SourceError):
+    """Logical decoding is off."""
+
+    code = "wal_level_too_low"
+    message = "wal_level is {level}; logical replication needs 'logical'"
+    remedy = "as a superuser: ALTER SYSTEM SET wal_level = logical, then restart Postgres"
+
+
+class SourceTooOld(SourceError):
+    """The server is older than what is supported."""
+
+    code = "source_too_old"
+    message = "Postgres is version {version}; 15 or later is needed"
+    remedy = "upgrade the server"
+
+
+class SourceRefused(SourceError):
+    """The server refused a statement for a reason that repeating does not change."""
+
+    code = "source_refused"
+    message = "Postgres refused a statement with {sqlstate}: {detail}"
+    remedy = "grant what is missing (sql/role.sql lists it) or look the code up in Postgres's documentation"
+
+
+class PublicationMissing(SourceError):
+    """The stream's publication is gone."""
+
+    code = "publication_missing"
+    message = "publication {publication} does not exist, although stream {stream} has been started"
+    remedy = (
+        "changes may have been lost while it was missing: 'gpm-cdc reset --yes' and 'gpm-cdc run --adopt'"
+        " copy the tables again"
+    )
+
+
+class PublicationUnfit(SourceError):
+    """The publication exists but does not publish what the mapping needs."""
+
+    code = "publication_unfit"
+    message = "publication {publication} does not fit the mapping: {detail}"
+    remedy = (
+        "end the stream with 'gpm-cdc reset' and let 'gpm-cdc run' make a publication, or make it with"
+        " sql/publication.sql"
+        " for exactly the mapped tables"
+    )
+
+
+class SlotMissing(SourceError):
+    """The stream's slot is gone."""
+
+    code = "slot_missing"
+    message = "replication slot {slot} does not exist, although the graph is at {position}: changes since then are lost"
+    remedy = "copy the tables again: 'gpm-cdc reset --yes', then 'gpm-cdc run --adopt'"
+
+
+class SlotInUse(SourceError):
+    """Another connection reads the slot."""
+
+    code = "slot_in_use"
+    message = "replication slot {slot} is in use by process {pid} of the Postgres server"
+    remedy = "stop the client behind it (SELECT * FROM pg_stat_activity WHERE pid = {pid}), or choose another --stream"
+    exit_code = ExitCode.PERSON
+
+
+class SlotForeign(SourceError):
+    """The slot belongs to something else."""
+
+    code = "slot_foreign"
+    message = "replication slot {slot} is not ours: {detail}"
+    remedy = "choose another name with --stream, or drop the slot if nobody needs it"
+
+
+class SlotLost(SourceError):
+    """Postgres has removed log that the slot needed."""
+
+    code = "slot_lost"
+    message = "replication slot {slot} is lost ({reason}): Postgres no longer has the log after {position}"
+    remedy = (
+        "copy the tables again: 'gpm-cdc reset --yes', then 'gpm-cdc run --adopt'; raise"
+        " max_slot_wal_keep_size so that"
+        " it does not happen again"
+    )
+
+
+class SlotAhead(SourceError):
+    """Somebody else moved the slot."""
+
+    code = "slot_ahead"
+    message = (
+        "replication slot {slot} is at {slot_position}, ahead of the graph at {position}: changes between were lost"
+    )
+    remedy = (
+        "somebody else reads or advances this slot: stop that, then 'gpm-cdc reset --yes' and 'gpm-cdc run --adopt'"
+    )
+
+
+class SlotBlocked(SourceError):
+    """Creating a slot waits for every open writing transaction of the server."""
+
+    code = "slot_blocked"
+    message = (
+        "a replication slot could not be made within {seconds} seconds: open transactions of processes {pids}"
+        " are in the way"
+    )
+    remedy = "wait for them or end them, then repeat; GPM_LOCK_TIMEOUT sets how long to wait"
+    exit_code = ExitCode.REPEAT
+    retryable = True
+
+
+class StreamOwned(SourceError):
+    """Another process runs this stream."""
+
+    code = "stream_owned"
+    message = "stream {stream} is run by {owner}"
+    remedy = "stop it first, or run without --no-wait to take over when it ends"
+    exit_code = ExitCode.REPEAT
+
+
+class SystemChanged(SourceError):
+    """The checkpoint belongs to another Postgres cluster."""
+
+    code = "system_changed"
+    message = (
+        "the graph was filled from the Postgres cluster {recorded}, this one is {found}: their logs have"
+        " nothing in common"
+    )
+    remedy = (
+        "point GPM_POSTGRES_DSN at the former cluster, or copy the tables again: 'gpm-cdc reset --yes', then"
+        " 'gpm-cdc run --adopt'"
+    )
+
+
+class MappingChanged(SourceError):
+    """The mapping is not the one that the graph was filled with."""
+
+    code = "mapping_changed"
+    message = "the mapping of stream {stream} has changed since the graph was filled"
+    remedy = (
+        "put the former mapping back, or copy the tables again: 'gpm-cdc reset --graph --yes' (still with the"
+        " former mapping), then 'gpm-cdc run'"
+    )
+
+
+class ConnectionLost(SourceError):
+    """A connection ended in the middle."""
+
+    code = "connection_lost"
+    message = "the connection to Postgres ended: {detail}"
+    remedy = "nothing to do if the server was restarted: 'gpm-cdc run' connects again"
+    exit_code = ExitCode.REPEAT
+    retryable = True

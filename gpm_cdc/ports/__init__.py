@@ -1,0 +1,1 @@
+"""What replication and verification need from the outside, as Protocols. Their docstrings are the contracts."""

@@ -1,0 +1,65 @@
+"""The graph side: a writer with a fence, and the checkpoint that moves with the data."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol
+
+from gpm_cdc.cypher.statement import Statements
+from gpm_cdc.domain.lsn import Lsn
+from gpm_cdc.projection.plan import GraphPlan
+
+type Phase = Literal["snapshot", "chunked", "streaming"]
+"""Only `streaming` promises that the graph is the state after some Postgres commit."""
+
+
+class Position(NamedTuple):
+    """How far the graph has come: everything before `lsn`, and the first `ordinal` steps after it.
+
+    Steps are the batches of a snapshot or the parts of a chunked transaction. Positions are ordered.
+    """
+
+    lsn: Lsn
+    ordinal: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The checkpoint node, a public contract. `owner` names the process that took the stream over last."""
+
+    stream: str
+    position: Position
+    epoch: int
+    phase: Phase
+    system_identifier: str
+    timeline: int
+    mapping_hash: str
+    schema_hash: str
+    owner: str
+
+
+class GraphWriter(Protocol):
+    """Writes batches, each in one transaction together with the checkpoint. One writer per stream at a time."""
+
+    async def checkpoint(self, stream: str, *, locked: bool = False) -> Checkpoint | None:
+        """The checkpoint of `stream`, None if there is none.
+
+        `locked` waits for a transaction that holds it: only then is the answer final after a lost commit answer.
+        """
+
+    async def take_over(self, stream: str, owner: str) -> Checkpoint:
+        """Become the owner: raise the epoch, so that every earlier owner is refused from now on.
+
+        Creates the checkpoint in phase `snapshot` at position 0/0 for a stream without one. Waits for an open
+        transaction of the previous owner as long as that may last.
+        """
+
+    async def write(self, steps: Callable[[], Statements], before: Checkpoint, after: Checkpoint) -> None:
+        """Run the statements and move the checkpoint from `before` to `after`, all or nothing, exactly once.
+
+        Returns when that is committed for certain. `steps` is called anew for each attempt. Passing trouble
+        (connections, deadlocks, a lost commit answer) is settled and retried inside, until the caller cancels.
+        Raises StreamTakenOver when another owner has raised the epoch: nothing of this batch is in the graph then.
+        """
+
+    async def prepare(self, plan: GraphPlan) -> None:
+        """Make the constraints and indexes that the plan needs, and wait until they are online."""

@@ -1,0 +1,33 @@
+"""The Postgres side: the stream of frames, and the rows that a snapshot shows."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+from gpm_cdc.domain.lsn import Lsn
+from gpm_cdc.projection.plan import FieldRow, PlannedTable
+
+
+class ChangeSource(Protocol):
+    """A started replication stream. One task calls `frames`; `acknowledge` may be called beside it."""
+
+    async def frames(self) -> list[bytes]:
+        """The next COPY data frames, at least one, in the order of the stream; cancelling loses none.
+
+        Raises ConnectionLost (retryable) when the stream ends, whoever ended it.
+        """
+
+    def acknowledge(self, position: Lsn, *, reply_requested: bool = False) -> None:
+        """Tell the server that everything before `position` is durable; it may forget that part of its log.
+
+        `position` must not be beyond what was received and applied. With `reply_requested` a keepalive comes back.
+        """
+
+
+class SnapshotReader(Protocol):
+    """Rows as one exported snapshot shows them, however long the reading takes."""
+
+    def rows(self, table: PlannedTable, places: Sequence[int]) -> AsyncIterator[list[FieldRow]]:
+        """Blocks of rows of `table`; each row holds the fields at `places`, in that order."""
+
+    async def estimate(self, table: PlannedTable) -> int:
+        """About how many rows there are, for progress only; 0 when unknown."""

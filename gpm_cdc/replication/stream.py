@@ -1,0 +1,219 @@
+"""Following the stream: one task reads and decodes, one coalesces the next batch while one writes the present one.
+
+A batch holds whole transactions in commit order. It is closed as soon as the writer is idle, so a lone change is in the
+graph at once, and it grows up to its bounds while the writer works, so that a flood is written in large batches.
+"""
+
+import asyncio
+import time
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from gpm_cdc.cypher.apply import statements
+from gpm_cdc.domain.lsn import ZERO, Lsn
+from gpm_cdc.ports.graph import Checkpoint, GraphWriter, Position
+from gpm_cdc.ports.observer import BatchReport, Observer
+from gpm_cdc.ports.source import ChangeSource
+from gpm_cdc.projection.batch import GraphBatch, build
+from gpm_cdc.projection.coalesce import Bindings, Coalescer
+from gpm_cdc.projection.plan import GraphPlan
+from gpm_cdc.replication.assembly import Assembler, Heartbeat, Transaction
+from gpm_cdc.replication.queue import Item, TransactionQueue
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of a batch and of the queue, and how often the server hears from us. Bytes and seconds."""
+
+    batch_rows: int
+    batch_bytes: int
+    queue_bytes: int
+    keepalive_interval: float
+
+
+class _OpenBatch:
+    """Transactions on their way into one batch."""
+
+    def __init__(self, bindings: Bindings) -> None:
+        self._coalescer = Coalescer(bindings)
+        self.position = ZERO
+        self.transactions = 0
+        self.changes = 0
+        self.byte_count = 0
+        self.commit_time_us: int | None = None
+
+    def add(self, item: Item) -> None:
+        if isinstance(item, Heartbeat):
+            self.position = max(self.position, item.position)
+            return
+        self._coalescer.add(item.events)
+        self.position = item.end_lsn
+        self.transactions += 1
+        self.changes += len(item.events)
+        self.byte_count += item.byte_count
+        self.commit_time_us = item.commit_time_us
+
+    def fits(self, item: Item, limits: Limits) -> bool:
+        """Whether `item` may join. The first always may: a transaction is never split."""
+        if self.position == ZERO or isinstance(item, Heartbeat):
+            return True
+        return (
+            self.changes + len(item.events) <= limits.batch_rows
+            and self.byte_count + item.byte_count <= limits.batch_bytes
+        )
+
+    def close(self) -> "_ClosedBatch":
+        return _ClosedBatch(build(self._coalescer), self.position, self.transactions, self.changes, self.commit_time_us)
+
+
+@dataclass(frozen=True, slots=True)
+class _ClosedBatch:
+    graph: GraphBatch
+    position: Lsn
+    transactions: int
+    changes: int
+    commit_time_us: int | None
+
+
+class Streaming:
+    """One stretch of following, from one checkpoint on, over one connection."""
+
+    def __init__(
+        self,
+        source: ChangeSource,
+        writer: GraphWriter,
+        plan: GraphPlan,
+        checkpoint: Checkpoint,
+        *,
+        limits: Limits,
+        observer: Observer,
+    ) -> None:
+        """`checkpoint` must be ours already, in phase streaming; `source` started at or before it."""
+        self._source = source
+        self._writer = writer
+        self._plan = plan
+        self.checkpoint = checkpoint
+        self._limits = limits
+        self._observer = observer
+        self._queue = TransactionQueue(limits.queue_bytes)
+        self._ready: asyncio.Queue[_ClosedBatch] = asyncio.Queue(maxsize=1)
+        self._enqueued = checkpoint.position.lsn
+        self._beat_at = 0.0
+        self._writing = False
+
+    async def run(self, stop: asyncio.Event, until: Lsn | None = None) -> None:
+        """Follow until `stop` is set, or until everything before `until` is in the graph.
+
+        Whatever goes wrong ends it with the checkpoint at the last committed batch, and nothing beyond acknowledged.
+        """
+        if until is not None and self.checkpoint.position.lsn >= until:
+            return
+        self._observer.streaming(self.checkpoint.position.lsn)
+        interval = self._limits.keepalive_interval if until is None else self._limits.keepalive_interval / 10
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(self._read(interval)),
+                    group.create_task(self._collect()),
+                    group.create_task(self._report(interval)),
+                ]
+                await self._write(stop, until)
+                for task in tasks:
+                    task.cancel()
+        except BaseExceptionGroup as failures:
+            raise _first(failures) from failures
+
+    async def _read(self, interval: float) -> None:
+        assembler = Assembler()
+        while True:
+            for item in assembler.feed(await self._source.frames()):
+                if isinstance(item, Transaction):
+                    if item.end_lsn > self._enqueued:
+                        self._enqueued = item.end_lsn
+                        await self._queue.put(item)
+                else:
+                    await self._hear(item, interval)
+            await asyncio.sleep(0)
+
+    async def _hear(self, beat: Heartbeat, interval: float) -> None:
+        """A keepalive: when nothing received is unapplied the checkpoint may move to its position, now and then."""
+        if beat.reply_requested:
+            self._source.acknowledge(self.checkpoint.position.lsn)
+        now = time.monotonic()
+        if beat.position > self._enqueued and now - self._beat_at >= interval:
+            self._beat_at = now
+            self._enqueued = beat.position
+            await self._queue.put(beat)
+
+    async def _collect(self) -> None:
+        bindings = Bindings(self._plan)
+        changed = self._queue.changed
+        while True:
+            batch = _OpenBatch(bindings)
+            while True:
+                changed.clear()
+                item = self._queue.peek()
+                if item is not None and batch.fits(item, self._limits):
+                    batch.add(self._queue.take())
+                elif batch.position != ZERO and (item is not None or not self._busy()):
+                    break
+                else:
+                    await changed.wait()
+                    continue
+                await asyncio.sleep(0)
+            await self._ready.put(batch.close())
+
+    def _busy(self) -> bool:
+        return self._writing or not self._ready.empty()
+
+    async def _write(self, stop: asyncio.Event, until: Lsn | None) -> None:
+        stopped = asyncio.ensure_future(stop.wait())
+        try:
+            while not stop.is_set():
+                self._queue.changed.set()
+                taking = asyncio.ensure_future(self._ready.get())
+                await asyncio.wait({taking, stopped}, return_when=asyncio.FIRST_COMPLETED)
+                if not taking.done():
+                    taking.cancel()
+                    return
+                self._writing = True
+                await self._commit(taking.result())
+                self._writing = False
+                if until is not None and self.checkpoint.position.lsn >= until:
+                    return
+        finally:
+            stopped.cancel()
+            with suppress(asyncio.CancelledError):
+                await stopped
+
+    async def _commit(self, batch: _ClosedBatch) -> None:
+        started = time.monotonic()
+        after = replace(self.checkpoint, position=Position(batch.position))
+        await self._writer.write(lambda: statements(self._plan, batch.graph), self.checkpoint, after)
+        self.checkpoint = after
+        self._source.acknowledge(batch.position)
+        self._observer.batch_applied(
+            BatchReport(
+                position=batch.position,
+                transactions=batch.transactions,
+                changes=batch.changes,
+                rows=batch.graph.row_count,
+                seconds=time.monotonic() - started,
+                commit_time_us=batch.commit_time_us,
+            )
+        )
+
+    async def _report(self, interval: float) -> None:
+        """Keep the connection alive while the sink works, and ask an idle server where its log ends."""
+        while True:
+            idle = not self._writing and self._queue.peek() is None
+            self._source.acknowledge(self.checkpoint.position.lsn, reply_requested=idle)
+            await asyncio.sleep(interval)
+
+
+def _first(failures: BaseExceptionGroup) -> BaseException:
+    """The failure that ended the group; the others are its consequences."""
+    failure: BaseException = failures
+    while isinstance(failure, BaseExceptionGroup):
+        failure = failure.exceptions[0]
+    return failure

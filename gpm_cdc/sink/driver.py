@@ -1,0 +1,99 @@
+"""Connecting to Neo4j, and its errors in our words."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import neo4j
+from neo4j import AsyncDriver, AsyncGraphDatabase
+from neo4j.exceptions import (
+    AuthError,
+    ClientError,
+    ConfigurationError,
+    DriverError,
+    Neo4jError,
+    ServiceUnavailable,
+    SessionExpired,
+    TransientError,
+)
+
+from gpm_cdc.errors.base import GpmCdcError
+from gpm_cdc.errors.sink import (
+    GraphDatabaseMissing,
+    GraphLoginRefused,
+    GraphRefused,
+    GraphTooOld,
+    GraphTransactionTooLarge,
+    GraphUnreachable,
+)
+
+MINIMUM_VERSION = (5, 26)
+"""The first release with the Cypher used here: `IS ::` predicates, `elementId`, quantified reads."""
+
+OUT_OF_MEMORY = "Neo.TransientError.General.MemoryPoolOutOfMemoryError"
+CONNECTION_TIMEOUT = 10.0
+LIVENESS_CHECK = 5.0
+
+
+@asynccontextmanager
+async def connect(uri: str, user: str, password: str | None, database: str | None) -> AsyncIterator[AsyncDriver]:
+    """A driver whose server answered, accepted the login and is new enough; closed on leaving.
+
+    Raises GraphUnreachable, GraphLoginRefused, GraphDatabaseMissing or GraphTooOld.
+    """
+    with translated(uri, user, database):
+        driver = AsyncGraphDatabase.driver(
+            uri,
+            auth=None if password is None else (user, password),
+            connection_timeout=CONNECTION_TIMEOUT,
+            liveness_check_timeout=LIVENESS_CHECK,
+            telemetry_disabled=True,
+            notifications_min_severity=neo4j.NotificationMinimumSeverity.OFF,
+        )
+    async with driver:
+        with translated(uri, user, database):
+            await _require_version(driver, uri, database)
+        yield driver
+
+
+async def _require_version(driver: AsyncDriver, uri: str, database: str | None) -> None:
+    records, _, _ = await driver.execute_query(
+        "CALL dbms.components() YIELD name, versions WHERE name = 'Neo4j Kernel' RETURN versions[0]", database_=database
+    )
+    version = str(records[0][0]) if records else "unknown"
+    numbers = version.split("-")[0].split(".")
+    try:
+        found = (int(numbers[0]), int(numbers[1]))
+    except (ValueError, IndexError):
+        return
+    if found < MINIMUM_VERSION:
+        raise GraphTooOld(uri=uri, version=version)
+
+
+@contextmanager
+def translated(uri: str, user: str, database: str | None) -> Iterator[None]:
+    """Turn the driver's exceptions into ours."""
+    try:
+        yield
+    except (Neo4jError, DriverError, ConfigurationError) as error:
+        raise translate(error, uri, user, database) from error
+
+
+def translate(error: Exception, uri: str, user: str, database: str | None) -> GpmCdcError:
+    """Our error for one of the driver's."""
+    if isinstance(error, AuthError):
+        return GraphLoginRefused(uri=uri, user=user)
+    if isinstance(error, ClientError) and error.code == "Neo.ClientError.Database.DatabaseNotFound":
+        return GraphDatabaseMissing(uri=uri, database=database)
+    if isinstance(error, Neo4jError) and error.code == OUT_OF_MEMORY:
+        return GraphTransactionTooLarge()
+    if isinstance(error, ServiceUnavailable | SessionExpired | TransientError):
+        return GraphUnreachable(uri=uri, detail=_first_line(error))
+    if isinstance(error, Neo4jError):
+        return GraphRefused(status=error.code or "?", detail=_first_line(error))
+    return GraphUnreachable(uri=uri, detail=_first_line(error))
+
+
+def _first_line(error: Exception) -> str:
+    """The driver's own words, without what follows the first line: later lines may quote parameters."""
+    text = str(getattr(error, "message", None) or error)
+    return text.splitlines()[0] if text else type(error).__name__

@@ -1,0 +1,249 @@
+"""The fenced writer: a batch and the checkpoint in one transaction, exactly once."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import stamina
+from neo4j import AsyncDriver, AsyncSession, AsyncTransaction, Query
+from neo4j.exceptions import DriverError, Neo4jError, ServiceUnavailable, SessionExpired, TransientError
+
+from gpm_cdc.cypher.schema import CHECKPOINT_LABEL, schema
+from gpm_cdc.cypher.statement import Record, Statements
+from gpm_cdc.domain.lsn import Lsn, render
+from gpm_cdc.errors.sink import GraphTransactionTooLarge
+from gpm_cdc.errors.stream import CheckpointMoved, StreamTakenOver
+from gpm_cdc.ports.graph import Checkpoint, Position
+from gpm_cdc.projection.plan import GraphPlan
+from gpm_cdc.sink.driver import OUT_OF_MEMORY, connect, translated
+
+_LOCKED = f"MATCH (s:{CHECKPOINT_LABEL} {{stream: $stream}}) SET s._lock = 1 REMOVE s._lock"
+"""Takes the node's lock. A test in the same clause would run before the lock is had, and let an old writer through."""
+
+_FENCE = (
+    f"{_LOCKED} WITH s WHERE s.epoch = $epoch AND s.lsn = $lsn AND s.ordinal = $ordinal"
+    " SET s += $after RETURN s.epoch AS epoch"
+)
+_READ = f"MATCH (s:{CHECKPOINT_LABEL} {{stream: $stream}}) RETURN properties(s)"
+_READ_LOCKED = f"{_LOCKED} RETURN properties(s)"
+_FIRST = {
+    "lsn": 0,
+    "ordinal": 0,
+    "epoch": 0,
+    "phase": "snapshot",
+    "system_identifier": "",
+    "timeline": 0,
+    "mapping_hash": "",
+    "schema_hash": "",
+}
+_TAKE_OVER = (
+    f"MERGE (s:{CHECKPOINT_LABEL} {{stream: $stream}}) ON CREATE SET s += $first"
+    " SET s._lock = 1 REMOVE s._lock WITH s SET s.epoch = s.epoch + 1, s.owner = $owner RETURN properties(s)"
+)
+_PASSING = (ServiceUnavailable, SessionExpired, TransientError)
+_AWAIT_INDEXES_SECONDS = 3_600
+
+type Notice = Callable[[Exception], None]
+"""Told of trouble that is being retried."""
+
+
+class Neo4jWriter:
+    """A GraphWriter on one database. The driver stays the caller's."""
+
+    def __init__(
+        self,
+        driver: AsyncDriver,
+        *,
+        uri: str,
+        user: str,
+        database: str | None,
+        transaction_timeout: float,
+        notice: Notice,
+    ) -> None:
+        """`transaction_timeout` in seconds bounds every transaction: a paused owner cannot hold the checkpoint for ever."""
+        self._driver = driver
+        self._uri = uri
+        self._user = user
+        self._database = database
+        self._timeout = transaction_timeout
+        self._notice = notice
+        self._session: AsyncSession | None = None
+
+    async def close(self) -> None:
+        """Give the connection back."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def prepare(self, plan: GraphPlan) -> None:
+        """As the port says."""
+        with translated(self._uri, self._user, self._database):
+            for text in schema(plan):
+                await self._execute(text)
+            await self._execute(f"CALL db.awaitIndexes({_AWAIT_INDEXES_SECONDS})")
+
+    async def checkpoint(self, stream: str, *, locked: bool = False) -> Checkpoint | None:
+        """As the port says."""
+
+        async def read() -> Checkpoint | None:
+            records = await self._execute(_READ_LOCKED if locked else _READ, stream=stream)
+            return _checkpoint(records[0][0]) if records else None
+
+        return await self._persist(read)
+
+    async def take_over(self, stream: str, owner: str) -> Checkpoint:
+        """As the port says."""
+
+        async def take() -> Checkpoint:
+            records = await self._execute(_TAKE_OVER, stream=stream, owner=owner, first=_FIRST)
+            return _checkpoint(records[0][0])
+
+        return await self._persist(take)
+
+    async def write(self, steps: Callable[[], Statements], before: Checkpoint, after: Checkpoint) -> None:
+        """As the port says."""
+
+        async def attempt() -> None:
+            while not await self._transact(steps(), before, after):
+                if await self._settle(before, after):
+                    return
+
+        await self._persist(attempt)
+
+    async def ask(self, text: str, **parameters: object) -> list[Record]:
+        """The records of one statement of our own making, in a transaction of its own."""
+
+        async def run() -> list[Record]:
+            return await self._execute(text, **parameters)
+
+        return await self._persist(run)
+
+    async def _settle(self, before: Checkpoint, after: Checkpoint) -> bool:
+        """Whether a batch is in the graph; reading under the lock makes the answer final."""
+        found = await self.checkpoint(before.stream, locked=True)
+        if found is None or found.epoch != before.epoch:
+            raise StreamTakenOver(stream=before.stream, owner="?" if found is None else found.owner)
+        if found.position == after.position and found.phase == after.phase:
+            return True
+        if found.position == before.position:
+            return False
+        raise CheckpointMoved(
+            stream=before.stream, found=render(found.position.lsn), expected=render(before.position.lsn)
+        )
+
+    async def _transact(self, steps: Statements, before: Checkpoint, after: Checkpoint) -> bool:
+        """One attempt; False when the fence let nothing through."""
+        session = self._open_session()
+        transaction = await session.begin_transaction(timeout=self._timeout)
+        try:
+            fence = await transaction.run(
+                _FENCE,
+                stream=before.stream,
+                epoch=before.epoch,
+                lsn=before.position.lsn,
+                ordinal=before.position.ordinal,
+                after=_properties(after),
+            )
+            admitted = await fence.single() is not None
+            if admitted:
+                await _run(transaction, steps)
+                await transaction.commit()
+        finally:
+            steps.close()
+            await transaction.close()
+        return admitted
+
+    async def _persist[Result](self, action: Callable[[], Awaitable[Result]]) -> Result:
+        """Repeat `action` through passing trouble; a commit whose answer was lost is settled by the next fence."""
+        retrying = stamina.retry_context(
+            on=_PASSING, attempts=None, timeout=None, wait_initial=0.1, wait_max=5.0, wait_jitter=0.2
+        )
+        with translated(self._uri, self._user, self._database):
+            async for attempt in retrying:
+                with attempt:
+                    try:
+                        return await action()
+                    except _PASSING as error:
+                        await self._drop_session()
+                        if isinstance(error, Neo4jError) and error.code == OUT_OF_MEMORY:
+                            # It calls itself transient, but the same batch would fail again.
+                            raise GraphTransactionTooLarge from error
+                        self._notice(error)
+                        raise
+        message = "stamina ended without a result"
+        raise AssertionError(message)
+
+    def _open_session(self) -> AsyncSession:
+        if self._session is None:
+            self._session = self._driver.session(database=self._database)
+        return self._session
+
+    async def _drop_session(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            try:
+                await session.close()
+            except (Neo4jError, DriverError) as error:
+                self._notice(error)
+
+    async def _execute(self, text: str, **parameters: object) -> list[Record]:
+        query = Query(text, timeout=self._timeout * 2)
+        async with self._driver.session(database=self._database) as session:
+            result = await session.run(query, parameters)
+            return [list(record.values()) async for record in result]
+
+
+async def _run(transaction: AsyncTransaction, steps: Statements) -> None:
+    records: list[Record] | None = None
+    while True:
+        try:
+            statement = next(steps) if records is None else steps.send(records)
+        except StopIteration:
+            return
+        result = await transaction.run(statement.text, rows=statement.rows)
+        records = []
+        if statement.returns:
+            records = await result.values()
+        else:
+            await result.consume()
+
+
+def _properties(checkpoint: Checkpoint) -> dict[str, Any]:
+    return {
+        "lsn": checkpoint.position.lsn,
+        "ordinal": checkpoint.position.ordinal,
+        "phase": checkpoint.phase,
+        "system_identifier": checkpoint.system_identifier,
+        "timeline": checkpoint.timeline,
+        "mapping_hash": checkpoint.mapping_hash,
+        "schema_hash": checkpoint.schema_hash,
+    }
+
+
+def _checkpoint(properties: Mapping[str, Any]) -> Checkpoint:
+    return Checkpoint(
+        stream=properties["stream"],
+        position=Position(Lsn(properties["lsn"]), properties["ordinal"]),
+        epoch=properties["epoch"],
+        phase=properties["phase"],
+        system_identifier=properties["system_identifier"],
+        timeline=properties["timeline"],
+        mapping_hash=properties["mapping_hash"],
+        schema_hash=properties["schema_hash"],
+        owner=properties.get("owner", ""),
+    )
+
+
+@asynccontextmanager
+async def open_neo4j(
+    uri: str, user: str, password: str | None, database: str, *, transaction_timeout: float, notice: Notice
+) -> AsyncIterator[Neo4jWriter]:
+    """A writer with a driver of its own, both closed on leaving; raises what `sink.driver.connect` raises."""
+    async with connect(uri, user, password, database) as driver:
+        writer = Neo4jWriter(
+            driver, uri=uri, user=user, database=database, transaction_timeout=transaction_timeout, notice=notice
+        )
+        try:
+            yield writer
+        finally:
+            await writer.close()

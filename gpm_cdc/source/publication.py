@@ -1,0 +1,92 @@
+"""The publication of a stream: made before the slot, checked before every start.
+
+A slot can only decode changes that were written while the publication existed: made in the other order,
+Postgres 18 drops changes without a word, and earlier versions get stuck.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from gpm_cdc.domain.catalogue import TableName
+from gpm_cdc.errors.source import PublicationUnfit
+from gpm_cdc.source.session import Connection, query
+from gpm_cdc.wording import say
+
+_READ = """
+SELECT p.pubinsert AND p.pubupdate AND p.pubdelete AND p.pubtruncate, p.pubviaroot
+FROM pg_publication AS p WHERE p.pubname = %s
+"""
+_TABLES = """
+SELECT t.schemaname, t.tablename, t.rowfilter IS NOT NULL,
+       coalesce(array_length(t.attnames, 1), 0) < (
+           SELECT count(*) FROM pg_attribute AS a
+           WHERE a.attrelid = format('%%I.%%I', t.schemaname, t.tablename)::regclass
+             AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '')
+FROM pg_publication_tables AS t WHERE t.pubname = %s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PublicationState:
+    """A publication as it is. `filtered` have a row filter, `partial` a column list that leaves columns out."""
+
+    every_operation: bool
+    via_root: bool
+    tables: frozenset[TableName]
+    filtered: frozenset[TableName]
+    partial: frozenset[TableName]
+
+
+async def read_publication(connection: Connection, name: str) -> PublicationState | None:
+    """The publication called `name`, None if there is none."""
+    found = await query(connection, _READ, [name])
+    if not found:
+        return None
+    rows = [
+        (TableName(str(schema), str(table)), bool(filtered), bool(partial))
+        for schema, table, filtered, partial in await query(connection, _TABLES, [name])
+    ]
+    return PublicationState(
+        every_operation=bool(found[0][0]),
+        via_root=bool(found[0][1]),
+        tables=frozenset(table for table, _, _ in rows),
+        filtered=frozenset(table for table, filtered, _ in rows if filtered),
+        partial=frozenset(table for table, _, partial in rows if partial),
+    )
+
+
+async def create_publication(connection: Connection, name: str, tables: Sequence[TableName]) -> None:
+    """Publish exactly `tables`, partitions as their root."""
+    await connection.execute(
+        sql.SQL("CREATE PUBLICATION {name} FOR TABLE {tables} WITH (publish_via_partition_root = true)").format(
+            name=sql.Identifier(name),
+            tables=sql.SQL(", ").join(sql.SQL("ONLY {}").format(sql.Identifier(*table)) for table in tables),
+        )
+    )
+
+
+async def drop_publication(connection: Connection, name: str) -> None:
+    """Remove the publication if it exists."""
+    await connection.execute(sql.SQL("DROP PUBLICATION IF EXISTS {}").format(sql.Identifier(name)))
+
+
+def require_fit(state: PublicationState, name: str, tables: Sequence[TableName]) -> None:
+    """PublicationUnfit unless every one of `tables` is published whole; further tables do no harm."""
+    missing = sorted(str(table) for table in tables if table not in state.tables)
+    filtered = sorted(str(table) for table in tables if table in state.filtered)
+    partial = sorted(str(table) for table in tables if table in state.partial)
+    if missing:
+        detail = say("it lacks {tables}", tables=", ".join(missing))
+    elif not state.every_operation:
+        detail = say("it leaves out some of insert, update, delete and truncate")
+    elif not state.via_root:
+        detail = say("publish_via_partition_root is off")
+    elif filtered:
+        detail = say("it filters rows of {tables}", tables=", ".join(filtered))
+    elif partial:
+        detail = say("it leaves out columns of {tables}", tables=", ".join(partial))
+    else:
+        return
+    raise PublicationUnfit(publication=name, detail=detail)
