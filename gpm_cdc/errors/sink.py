@@ -51,6 +51,14 @@ class GraphRefused(SinkError):
     )
 
 
+class GraphKeyTaken(SinkError):
+    """A node was to be created with a key that another node bears."""
+
+    code = "graph_key_taken"
+    message = "Neo4j refused a batch because a key is taken: {detail}"
+    remedy = "'gpm-cdc verify' names the nodes that differ from the tables"
+
+
 class GraphTransactionTooLarge(SinkError):
     """A batch needs more memory than the server gives one transaction."""
 

@@ -77,3 +77,11 @@ class StreamDisordered(StreamError):
     remedy = "start 'gpm-cdc run' again; report this if it comes back"
     exit_code = ExitCode.REPEAT
     retryable = True
+
+
+class ValueNotRead(StreamError):
+    """A value is not in the form that the pinned session settings give its type."""
+
+    code = "value_not_read"
+    message = "a row of table {table} holds a value that cannot be read as its column's type says (columns {columns})"
+    remedy = 'choose types = {{ column = "string" }} for the column at fault, and report the type'

@@ -58,7 +58,8 @@ class GraphWriter(Protocol):
 
         Returns when that is committed for certain. `steps` is called anew for each attempt. Passing trouble
         (connections, deadlocks, a lost commit answer) is settled and retried inside, until the caller cancels.
-        Raises StreamTakenOver when another owner has raised the epoch: nothing of this batch is in the graph then.
+        Raises, with nothing of this batch in the graph, StreamTakenOver when another owner has raised the epoch, and
+        GraphKeyTaken when a node was to be created whose key another one bears.
         """
 
     async def prepare(self, plan: GraphPlan) -> None:

@@ -4,11 +4,12 @@ Rows are grouped by what one statement can treat alike: which fields are known, 
 discriminator chose. Each key appears once.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from gpm_cdc.domain.changes import UNCHANGED, Unchanged
+from gpm_cdc.domain.keys import check_key
 from gpm_cdc.domain.types import Wire
 from gpm_cdc.errors.stream import SelectorValueUnlisted
 from gpm_cdc.projection.coalesce import Coalescer, Key, TableChanges
@@ -102,7 +103,7 @@ def insertion(planned: NodePlan | RelationshipPlan, rows: Iterable[FieldRow]) ->
     """Rows that are new to the graph, such as those of a snapshot, grouped."""
     groups: Groups = {}
     for row in rows:
-        _append(groups, planned, row)
+        _append(groups, planned, row, new=True)
     return groups
 
 
@@ -140,13 +141,28 @@ class _Ranges(dict[int, tuple[int, ...]]):
 _ALL = _Ranges()
 
 
-def _append(groups: Groups, planned: PlannedTable, row: FieldRow) -> None:
+def _append(groups: Groups, planned: PlannedTable, row: FieldRow, *, new: bool) -> None:
+    """Add `row` to its group. `new` says that its key is new to the graph, which an index has to hold."""
     group = Group(_known(row), None if planned.selector is None else choice_of(planned, row))
+    projected = planned.project(row)
+    # An integer always fits; it is by far the most frequent key.
+    if new and (planned.key_size > 1 or type(projected[0]) is not int):
+        _check(planned, projected, range(planned.key_size))
+    if isinstance(planned, NodePlan):
+        for places in planned.indexed:
+            _check(planned, projected, places)
     rows = groups.get(group)
     if rows is None:
-        groups[group] = [planned.project(row)]
+        groups[group] = [projected]
     else:
-        rows.append(planned.project(row))
+        rows.append(projected)
+
+
+def _check(planned: PlannedTable, projected: WireRow, places: Sequence[int]) -> None:
+    """Refuse what an index cannot hold, before the write: sent to Neo4j it would abort the whole transaction."""
+    values = [None if value is UNCHANGED else value for value in (projected[place] for place in places)]
+    label = planned.label if isinstance(planned, NodePlan) else str(planned.table)
+    check_key(values, label=label, columns=[planned.columns[place] for place in places])
 
 
 def _key(planned: PlannedTable, key: Key) -> list[Wire]:
@@ -158,11 +174,11 @@ def _nodes(planned: NodePlan, changes: TableChanges) -> NodeBatch:
     inserted, updated, renamed = batch.inserted, batch.updated, batch.renamed
     for key, (origin, row) in changes.rows.items():
         if origin is None:
-            _append(inserted, planned, row)
+            _append(inserted, planned, row, new=True)
             continue
         if origin != key:
             renamed.append(Rename(_key(planned, origin), _key(planned, key)))
-        _append(updated, planned, row)
+        _append(updated, planned, row, new=origin != key)
     return batch
 
 
@@ -170,9 +186,9 @@ def _relationships(planned: RelationshipPlan, changes: TableChanges) -> Relation
     batch = RelationshipBatch(planned, changes.emptied, [_key(planned, key) for key in changes.gone])
     for key, (origin, row) in changes.rows.items():
         if origin is None:
-            _append(batch.inserted, planned, row)
+            _append(batch.inserted, planned, row, new=True)
         elif origin != key:
             batch.moved.append(Move(_key(planned, origin), group_of(planned, row), planned.project(row)))
         else:
-            _append(batch.updated, planned, row)
+            _append(batch.updated, planned, row, new=False)
     return batch

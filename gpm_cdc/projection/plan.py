@@ -15,6 +15,7 @@ from typing import Literal
 from gpm_cdc.domain.catalogue import Catalogue, Table, TableName
 from gpm_cdc.domain.changes import UNCHANGED, Field, Unchanged
 from gpm_cdc.domain.types import ValueType, Wire, value_type
+from gpm_cdc.errors.stream import ValueNotRead
 from gpm_cdc.mapping.columns import property_columns
 from gpm_cdc.mapping.model import (
     Endpoint,
@@ -72,15 +73,19 @@ class PlannedTable:
 
     def project(self, row: FieldRow) -> WireRow:
         """The graph values of `row`: decoded, NULL as None; a left-out value stays UNCHANGED in its place."""
-        if UNCHANGED in row:
+        try:
+            if UNCHANGED in row:
+                return [
+                    value if value is None or value is UNCHANGED else decode(value)  # type: ignore[arg-type]
+                    for decode, value in zip(self._decoders, row, strict=True)
+                ]
             return [
-                value if value is None or value is UNCHANGED else decode(value)  # type: ignore[arg-type]
+                None if value is None else decode(value)  # type: ignore[arg-type]
                 for decode, value in zip(self._decoders, row, strict=True)
             ]
-        return [
-            None if value is None else decode(value)  # type: ignore[arg-type]
-            for decode, value in zip(self._decoders, row, strict=True)
-        ]
+        except ValueError:
+            # Not chained: the cause quotes the value.
+            raise ValueNotRead(table=str(self.table), columns=", ".join(self.columns)) from None
 
     def project_places(self, places: Sequence[int], row: FieldRow) -> list[Wire]:
         """The graph values of a row that holds only the fields at `places`, none of them NULL or left out."""
@@ -99,6 +104,8 @@ class NodePlan(PlannedTable):
     label: str
     extra_labels: tuple[str, ...]
     edges: tuple["EdgePlan", ...] = field(default=())
+    indexed: tuple[tuple[int, ...], ...] = field(default=())
+    """Places, other than the key's, that an index holds: referenced by others, or a loose reference themselves."""
 
     @property
     def key_names(self) -> tuple[str, ...]:
@@ -196,7 +203,25 @@ def plan(mapping: GraphMapping, catalogue: Catalogue) -> GraphPlan:
         edges = tuple(_edge(source, relationship, nodes) for relationship in declared.relationships)
         object.__setattr__(source, "edges", edges)
     relationships = tuple(_relationship(declared, tables[declared.table], nodes) for declared in mapping.relationships)
+    for node, places in _indexed(tuple(nodes.values()), relationships).items():
+        object.__setattr__(node, "indexed", tuple(places))
     return GraphPlan(tuple(nodes.values()), relationships)
+
+
+def _indexed(
+    nodes: Sequence[NodePlan], relationships: Sequence[RelationshipPlan]
+) -> Mapping[NodePlan, Mapping[tuple[int, ...], None]]:
+    indexed: dict[NodePlan, dict[tuple[int, ...], None]] = {node: {} for node in nodes}
+    ends = [edge.end for node in nodes for edge in node.edges]
+    ends += [end for table in relationships for end in (table.start, table.end)]
+    for end in ends:
+        if not end.by_key:
+            indexed[end.target][end.target_fields] = None
+    for node in nodes:
+        for edge in node.edges:
+            if not edge.enforced:
+                indexed[node][edge.end.fields] = None
+    return indexed
 
 
 def _fields(

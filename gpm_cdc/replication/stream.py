@@ -8,9 +8,11 @@ import asyncio
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 from gpm_cdc.cypher.apply import statements
 from gpm_cdc.domain.lsn import ZERO, Lsn
+from gpm_cdc.errors.sink import GraphKeyTaken
 from gpm_cdc.ports.graph import Checkpoint, GraphWriter, Position
 from gpm_cdc.ports.observer import BatchReport, Observer
 from gpm_cdc.ports.source import ChangeSource
@@ -189,7 +191,11 @@ class Streaming:
     async def _commit(self, batch: _ClosedBatch) -> None:
         started = time.monotonic()
         after = replace(self.checkpoint, position=Position(batch.position))
-        await self._writer.write(lambda: statements(self._plan, batch.graph), self.checkpoint, after)
+        try:
+            await self._writer.write(partial(statements, self._plan, batch.graph, create=True), self.checkpoint, after)
+        except GraphKeyTaken:
+            # Somebody put a node there that the stream knows nothing of: it is adopted, which a MERGE does.
+            await self._writer.write(partial(statements, self._plan, batch.graph), self.checkpoint, after)
         self.checkpoint = after
         self._source.acknowledge(batch.position)
         self._observer.batch_applied(

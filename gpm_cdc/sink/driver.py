@@ -7,18 +7,17 @@ import neo4j
 from neo4j import AsyncDriver, AsyncGraphDatabase
 from neo4j.exceptions import (
     AuthError,
-    ClientError,
     ConfigurationError,
+    ConstraintError,
     DriverError,
     Neo4jError,
-    ServiceUnavailable,
-    SessionExpired,
     TransientError,
 )
 
 from gpm_cdc.errors.base import GpmCdcError
 from gpm_cdc.errors.sink import (
     GraphDatabaseMissing,
+    GraphKeyTaken,
     GraphLoginRefused,
     GraphRefused,
     GraphTooOld,
@@ -82,15 +81,24 @@ def translate(error: Exception, uri: str, user: str, database: str | None) -> Gp
     """Our error for one of the driver's."""
     if isinstance(error, AuthError):
         return GraphLoginRefused(uri=uri, user=user)
-    if isinstance(error, ClientError) and error.code == "Neo.ClientError.Database.DatabaseNotFound":
-        return GraphDatabaseMissing(uri=uri, database=database)
+    if isinstance(error, Neo4jError) and not isinstance(error, TransientError):
+        return _refused(error, uri, database)
     if isinstance(error, Neo4jError) and error.code == OUT_OF_MEMORY:
         return GraphTransactionTooLarge()
-    if isinstance(error, ServiceUnavailable | SessionExpired | TransientError):
-        return GraphUnreachable(uri=uri, detail=_first_line(error))
-    if isinstance(error, Neo4jError):
-        return GraphRefused(status=error.code or "?", detail=_first_line(error))
     return GraphUnreachable(uri=uri, detail=_first_line(error))
+
+
+def _refused(error: Neo4jError, uri: str, database: str | None) -> GpmCdcError:
+    if error.code == "Neo.ClientError.Database.DatabaseNotFound":
+        return GraphDatabaseMissing(uri=uri, database=database)
+    if isinstance(error, ConstraintError):
+        return GraphKeyTaken(detail=_constraint(error))
+    return GraphRefused(status=error.code or "?", detail=_first_line(error))
+
+
+def _constraint(error: ConstraintError) -> str:
+    """What the server says up to the value that it quotes."""
+    return _first_line(error).partition(" and propert")[0]
 
 
 def _first_line(error: Exception) -> str:

@@ -60,7 +60,7 @@ class Neo4jWriter:
         transaction_timeout: float,
         notice: Notice,
     ) -> None:
-        """`transaction_timeout` in seconds bounds every transaction: a paused owner cannot hold the checkpoint for ever."""
+        """`transaction_timeout` in seconds bounds every transaction: a paused owner must not hold the checkpoint."""
         self._driver = driver
         self._uri = uri
         self._user = user
