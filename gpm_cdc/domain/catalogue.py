@@ -17,7 +17,7 @@ class TableName(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """`schema.name`; a bare name is in `public`. Names hold no quotes: they are the catalogue's own spelling."""
+        """`schema.name`; a bare name is in `public`. No quotes: names are in the catalogue's own spelling."""
         schema, dot, name = text.partition(".")
         return cls(schema, name) if dot else cls("public", schema)
 
@@ -47,13 +47,17 @@ class PgType:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column that exists now. `position` is attnum; `generated` is '' (no), 's' (stored) or 'v' (virtual)."""
+    """A column that exists now. `position` is attnum; `generated` is '' (no), 's' (stored) or 'v' (virtual).
+
+    `deterministic` is false where its collation calls texts equal that differ in their bytes.
+    """
 
     name: str
     type: PgType
     not_null: bool
     position: int
     generated: Literal["", "s", "v"] = ""
+    deterministic: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +95,9 @@ class ForeignKey:
 class Table:
     """A table or the root of a partition tree.
 
-    `kind` is pg_class.relkind (r table, p partitioned); `persistence` is p, u (unlogged) or t. `replica_identity` is d, n,
-    f or i; `identity_columns` are the columns that a DELETE carries (all for `f`, none for `n` or a missing key).
-    `partitions` are the leaves and inner nodes below a partitioned table, `partition_of` its parent if it is one itself.
+    `kind` is pg_class.relkind (r table, p partitioned); `persistence` is p, u (unlogged) or t. `replica_identity` is d,
+    n, f or i; `identity_columns` are the columns that a DELETE carries (all for `f`, none for `n` or a missing key).
+    `partitions` are the leaves and inner nodes below a partitioned table, `partition_of` its parent if it is one.
     `partition_foreign_keys` are those that some partitions have and the root has not.
     """
 

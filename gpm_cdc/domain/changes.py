@@ -1,8 +1,8 @@
 """What a committed transaction did to rows, as the stream tells it.
 
-Values are Postgres's text (`str`), NULL (`None`), or `UNCHANGED`: a large value that was stored out of line and that the
-change did not touch, which pgoutput leaves out. Unchanged is not NULL and not absent. The classes are named tuples since
-one is made per row, and a named tuple costs a third of a frozen dataclass.
+Values are Postgres's text (`str`), NULL (`None`), or `UNCHANGED`: a large value that was stored out of line and that
+the change did not touch, which pgoutput leaves out. Unchanged is not NULL and not absent. The classes are named tuples
+since one is made per row, and a named tuple costs a third of a frozen dataclass.
 """
 
 import enum
@@ -17,7 +17,7 @@ class Unchanged(enum.Enum):
 
 UNCHANGED: Final = Unchanged.UNCHANGED
 
-type Field = str | bytes | None | Literal[Unchanged.UNCHANGED]
+type Field = str | bytes | Literal[Unchanged.UNCHANGED] | None
 """One column's value. `bytes` only where the binary format was asked for, which the pipeline never does."""
 
 type Row = list[Field]
@@ -57,9 +57,9 @@ class Insert(NamedTuple):
 class Update(NamedTuple):
     """A row that changed.
 
-    `old_kind` is `K` (old key columns only, the others None), `O` (the whole old row, replica identity full) or None when
-    neither was sent, which means that the identity did not change. With `K` the key may also be the same as before: it is
-    sent whenever a key column is stored out of line.
+    `old_kind` is `K` (old key columns only, the others None), `O` (the whole old row, replica identity full) or None
+    when neither was sent, which means that the identity did not change. With `K` the key may also be the same as
+    before: it is sent whenever a key column is stored out of line.
     """
 
     relation: int

@@ -3,14 +3,6 @@
 from gpm_cdc.errors.base import ExitCode, GpmCdcError
 
 
-class MappingMissing(GpmCdcError):
-    """There is no mapping to work with."""
-
-    code = "mapping_missing"
-    message = "there is no mapping: {where} names no table"
-    remedy = "'gpm-cdc map --output gpm-cdc.toml' writes one from the tables that are there"
-
-
 class StreamUnknown(GpmCdcError):
     """The graph has no checkpoint of the stream."""
 
@@ -26,3 +18,19 @@ class WaitExpired(GpmCdcError):
     message = "after {seconds} seconds the graph is at {position}, not yet at {target}"
     remedy = "see whether 'gpm-cdc run' is running and how far behind it is: 'gpm-cdc status'"
     exit_code = ExitCode.REPEAT
+
+
+class PublicationAbsent(GpmCdcError):
+    """A command that makes nothing needs the publication that `run` makes."""
+
+    code = "publication_absent"
+    message = "there is no publication {publication} yet, and this command makes none"
+    remedy = "'gpm-cdc run' makes it, or the owner of the tables does with sql/publication.sql"
+
+
+class ConfirmationMissing(GpmCdcError):
+    """Something that cannot be undone was asked for, and nobody is there to confirm it."""
+
+    code = "confirmation_missing"
+    message = "ending stream {stream} wants to be confirmed, and there is no terminal to ask at"
+    remedy = "add --yes if it is meant"

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from gpm_cdc.config.loading import CONFIG_FILE
 from gpm_cdc.config.settings import Settings
 from gpm_cdc.domain.catalogue import Catalogue
-from gpm_cdc.errors.run import MappingMissing
+from gpm_cdc.errors.mapping import MappingMissing
 from gpm_cdc.mapping.fingerprint import mapping_hash
 from gpm_cdc.mapping.model import GraphMapping
 from gpm_cdc.mapping.text import parse
@@ -28,10 +29,10 @@ class Mapped:
 def read_mapping(settings: Settings) -> GraphMapping:
     """The mapping in the configuration file; MappingMissing, or what `mapping.text.parse` raises."""
     if settings.config is None:
-        raise MappingMissing(where="gpm-cdc.toml")
+        raise MappingMissing(path=CONFIG_FILE)
     mapping = parse(Path(settings.config).read_text(encoding="utf-8"), where=str(settings.config))
     if not mapping.nodes:
-        raise MappingMissing(where=settings.config)
+        raise MappingMissing(path=settings.config)
     return mapping
 
 

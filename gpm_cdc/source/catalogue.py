@@ -159,6 +159,7 @@ def _column(fact: _Fact, types: "_Types") -> Column:
         not_null=fact["not_null"],
         position=fact["position"],
         generated=fact["generated"].strip(),
+        deterministic=fact["deterministic"],
     )
 
 

@@ -64,7 +64,9 @@ select json_build_object(
     'columns', (
         select json_agg(json_build_object(
             'relation', a.attrelid::int8, 'name', a.attname, 'type', a.atttypid::int8, 'modifier', a.atttypmod,
-            'not_null', a.attnotnull, 'position', a.attnum, 'generated', a.attgenerated
+            'not_null', a.attnotnull, 'position', a.attnum, 'generated', a.attgenerated,
+            'deterministic', coalesce(
+                (select l.collisdeterministic from pg_collation l where l.oid = a.attcollation), true)
         ) order by a.attrelid, a.attnum)
         from attribute a
     ),

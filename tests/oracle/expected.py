@@ -153,9 +153,11 @@ def _node_columns(node: NodeTable, table: Table) -> tuple[Column, ...]:
 
 
 def _relationship_columns(relationship: RelationshipTable, table: Table) -> tuple[Column, ...]:
-    """The columns that become properties of a relationship: never those of its ends, always the rest of its key."""
+    """The columns that become properties of a relationship: those of its ends only if they are part of a longer key."""
     ends = {*relationship.start.columns, *relationship.end.columns}
     _require(table, relationship.columns, {*relationship.key, *ends})
+    if set(relationship.key) != ends:
+        ends -= set(relationship.key)
     return tuple(
         column
         for column in table.columns

@@ -1,0 +1,1 @@
+"""What becomes of each table: the model, its validation, its inference from a catalogue, its TOML text."""
