@@ -1,7 +1,6 @@
 """The limits of keys against the indexes of a real Neo4j."""
 
 from collections.abc import Iterator
-from typing import Protocol
 
 import neo4j
 import pytest
@@ -10,18 +9,11 @@ from gpm_cdc.domain.catalogue import PgType
 from gpm_cdc.domain.keys import KEY_BYTES, check_key
 from gpm_cdc.domain.types import ValueType, value_type
 from gpm_cdc.errors.values import KeyNotStorable
-
-
-class Neo4jServer(Protocol):
-    """What the fixture of the Neo4j server offers."""
-
-    uri: str
-    user: str
-    password: str
+from tests import servers
 
 
 @pytest.fixture
-def graph(neo4j: Neo4jServer) -> Iterator[neo4j.Session]:
+def graph(neo4j: servers.Neo4jServer) -> Iterator[neo4j.Session]:
     """A session on a graph with a uniqueness constraint on one, and one on four properties."""
     with driver(neo4j) as connected, connected.session(database="neo4j") as session:
         session.run("CREATE CONSTRAINT one_key FOR (n:OneKey) REQUIRE n.a IS UNIQUE").consume()
@@ -33,7 +25,7 @@ def graph(neo4j: Neo4jServer) -> Iterator[neo4j.Session]:
         session.run("MATCH (n:OneKey|FourKey) DELETE n").consume()
 
 
-def driver(server: Neo4jServer) -> neo4j.Driver:
+def driver(server: servers.Neo4jServer) -> neo4j.Driver:
     """A driver for `server`."""
     return neo4j.GraphDatabase.driver(
         server.uri, auth=(server.user, server.password), notifications_min_severity="OFF", telemetry_disabled=True

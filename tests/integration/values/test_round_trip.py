@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, cast
 
 import neo4j
 import psycopg
@@ -13,6 +13,7 @@ from gpm_cdc.domain.catalogue import PgType
 from gpm_cdc.domain.graphtypes import GUARDED_COMPONENT
 from gpm_cdc.domain.types import ValueType, value_type
 from gpm_cdc.domain.values import GraphValue, Wire
+from tests import servers
 
 PINNED = (
     "SET DateStyle TO 'ISO'; SET IntervalStyle TO 'postgres'; SET TimeZone TO 'UTC'; SET extra_float_digits TO 3; "
@@ -20,24 +21,13 @@ PINNED = (
 )
 
 
-class PostgresServer(Protocol):
-    """What the fixture of the Postgres server offers."""
-
-    dsn: str
-
-
-class Neo4jServer(Protocol):
-    """What the fixture of the Neo4j server offers."""
-
-    uri: str
-    user: str
-    password: str
-
-
 @pytest.fixture(scope="module")
-def source(postgres: PostgresServer) -> Iterator[psycopg.Connection]:
+def source(postgres_server: servers.PostgresServer) -> Iterator[psycopg.Connection]:
     """A connection with the pinned settings, and types that a fresh database lacks."""
-    with psycopg.connect(postgres.dsn, autocommit=True, prepare_threshold=None) as connection:
+    with (
+        servers.database(postgres_server) as made,
+        psycopg.connect(made.dsn, autocommit=True, prepare_threshold=None) as connection,
+    ):
         connection.execute(PINNED)
         connection.execute(
             """
@@ -55,18 +45,17 @@ def source(postgres: PostgresServer) -> Iterator[psycopg.Connection]:
             """
         )
         yield connection
-        connection.execute("DROP SCHEMA odd CASCADE")
 
 
 @pytest.fixture(scope="module")
-def graph(neo4j: Neo4jServer) -> Iterator[neo4j.Session]:
+def graph(neo4j_server: servers.Neo4jServer) -> Iterator[neo4j.Session]:
     """A session on the graph."""
-    with driver(neo4j) as connected, connected.session(database="neo4j") as session:
+    with driver(neo4j_server) as connected, connected.session(database="neo4j") as session:
         yield session
         session.run("MATCH (n:Probe) DELETE n").consume()
 
 
-def driver(server: Neo4jServer) -> neo4j.Driver:
+def driver(server: servers.Neo4jServer) -> neo4j.Driver:
     """A driver for `server`."""
     return neo4j.GraphDatabase.driver(
         server.uri, auth=(server.user, server.password), notifications_min_severity="OFF", telemetry_disabled=True
