@@ -10,18 +10,23 @@ from typing import Any
 
 from gpm_cdc.cypher import edges, nodes, relationships
 from gpm_cdc.cypher.statement import Record, Statement, Statements, chunks
+from gpm_cdc.domain.changes import UNCHANGED
 from gpm_cdc.errors.stream import EndpointTakenOver
 from gpm_cdc.projection.batch import GraphBatch, Group, NodeBatch, RelationshipBatch
-from gpm_cdc.projection.plan import EdgePlan, GraphPlan, NodePlan, WireRow
+from gpm_cdc.projection.plan import EdgePlan, EndPlan, GraphPlan, NodePlan, WireRow
 
 
 @dataclass(slots=True)
 class _EdgeWork:
-    """What one foreign key needs after the nodes are written. Rows are (key, foreign key)."""
+    """What one foreign key needs after the nodes are written. Rows are (key, foreign key).
+
+    `incomplete` are keys of changed rows whose foreign key came in part only: the rest is in the graph.
+    """
 
     fresh: list[list[Any]] = field(default_factory=list)
     changed_keys: list[Any] = field(default_factory=list)
     changed: list[list[Any]] = field(default_factory=list)
+    incomplete: list[Any] = field(default_factory=list)
     orphaned: list[str] = field(default_factory=list)
 
 
@@ -72,6 +77,7 @@ class Application:
     def _note_takeovers(self, batch: NodeBatch) -> Statements:
         """Remember the children of nodes that go while another row takes over what they were referred to by."""
         self._refuse_endpoint_takeover(batch)
+        yield from self._refuse_referenced_takeover(batch)
         arrivals = {repr(rename.new) for rename in batch.renamed}
         for edge in self._plan.incoming[batch.plan]:
             if not edge.kept or not batch.deleted:
@@ -95,6 +101,26 @@ class Application:
         for table in self._plan.relationships:
             if batch.plan in (table.start.target, table.end.target):
                 raise EndpointTakenOver(table=str(table.table), target=batch.plan.label)
+
+    def _refuse_referenced_takeover(self, batch: NodeBatch) -> Statements:
+        """As for keys, for ends that are found by other properties; only the graph knows what these were before."""
+        former = {repr(rename.new): rename.old for rename in batch.renamed}
+        size = batch.plan.key_size
+        for table in self._plan.relationships:
+            for end in (table.start, table.end):
+                if end.target is not batch.plan or end.by_key:
+                    continue
+                leaving: list[list[Any]] = [[*key, *(None for _ in end.names)] for key in batch.deleted]
+                for rows in batch.updated.values():
+                    for row in _known(rows, end):
+                        key = former.get(repr(row[:size]), row[:size])
+                        leaving.append([*key, *(row[index] for index in end.target_fields)])
+                written = (*batch.inserted.values(), *batch.updated.values())
+                taken = [[row[index] for index in end.target_fields] for rows in written for row in _known(rows, end)]
+                if leaving and taken:
+                    records = yield relationships.takeovers(table, end, leaving, taken)
+                    if records[0][0]:
+                        raise EndpointTakenOver(table=str(table.table), target=batch.plan.label)
 
     def _write_nodes(self, batch: NodeBatch) -> Statements:
         plan = batch.plan
@@ -127,10 +153,17 @@ class Application:
             hidden_moved = {edge for edge, flag in zip(hidden, flags[len(watch) :], strict=True) if flag}
             for edge in plan.edges:
                 if edge in hidden_moved or (edge.kept and not moved.isdisjoint(edge.end.fields)):
-                    work = self._edge_work(edge)
-                    work.changed_keys.append(row[: plan.key_size])
-                    work.changed += edges.rows_of(edge, [row])
+                    self._note_change(edge, row)
         self._note_keyed_edges(plan, rows)
+
+    def _note_change(self, edge: EdgePlan, row: WireRow) -> None:
+        work = self._edge_work(edge)
+        key = row[: edge.source.key_size]
+        work.changed_keys.append(key)
+        if any(row[index] is UNCHANGED for index in edge.end.fields):
+            work.incomplete.append(key)
+        else:
+            work.changed += edges.rows_of(edge, [row])
 
     def _note_keyed_edges(self, plan: NodePlan, rows: Sequence[WireRow]) -> None:
         """Key columns of a foreign key change only with a rename, which no property comparison shows."""
@@ -138,16 +171,16 @@ class Application:
         keyed = [edge for edge in plan.edges if any(index < plan.key_size for index in edge.end.fields)]
         if not renamed or not keyed:
             return
-        moved = [row for row in rows if repr(row[: plan.key_size]) in renamed]
-        for edge in keyed:
-            work = self._edge_work(edge)
-            work.changed_keys += [row[: plan.key_size] for row in moved]
-            work.changed += edges.rows_of(edge, moved)
+        for row in rows:
+            if repr(row[: plan.key_size]) in renamed:
+                for edge in keyed:
+                    self._note_change(edge, row)
 
     def _write_edges(self) -> Statements:
         for edge, work in self._work.items():
             yield from edges.disconnect(edge, work.changed_keys)
             yield from edges.connect(edge, work.changed, fresh=False)
+            yield from edges.connect_as_stored(edge, work.incomplete)
             yield from edges.connect(edge, work.fresh, fresh=self._create)
 
     def _write_relationships(self, batch: RelationshipBatch, resting: dict[int, str]) -> Statements:
@@ -175,6 +208,11 @@ class Application:
                 yield from edges.reattach(edge, list(dict.fromkeys(adrift)))
                 if not edge.enforced:
                     yield from edges.adopt(edge, [*holders.new, *touched])
+
+
+def _known(rows: Sequence[WireRow], end: EndPlan) -> list[WireRow]:
+    """The rows that say which values `end` would find them by."""
+    return [row for row in rows if all(row[index] is not UNCHANGED for index in end.target_fields)]
 
 
 def statements(plan: GraphPlan, batch: GraphBatch, *, create: bool = False) -> Generator[Statement, list[Record], None]:

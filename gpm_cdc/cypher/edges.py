@@ -52,6 +52,21 @@ def connect(edge: EdgePlan, rows: Sequence[list[Any]], *, fresh: bool) -> Statem
 
 
 @cache
+def _connect_as_stored_text(edge: EdgePlan) -> str:
+    source = edge.source
+    return (
+        f"UNWIND $rows AS r MATCH (c{labels(source.label)} {key_map(source, source.key_names)})"
+        f" MATCH (p{labels(edge.end.target.label)} {_joined(edge, 'c')}) MERGE {arrow(edge, 'c', 'p')}"
+    )
+
+
+def connect_as_stored(edge: EdgePlan, keys: Sequence[Any]) -> Statements:
+    """Connect the children with these keys with the parents that their properties name."""
+    for chunk in chunks(keys):
+        yield Statement(_connect_as_stored_text(edge), chunk)
+
+
+@cache
 def _disconnect_text(edge: EdgePlan) -> str:
     source = edge.source
     child = f"c{labels(source.label)} {key_map(source, source.key_names)}"

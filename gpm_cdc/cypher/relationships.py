@@ -10,7 +10,7 @@ from gpm_cdc.cypher.statement import Record, Statement, Statements, chunks
 from gpm_cdc.domain.changes import UNCHANGED
 from gpm_cdc.domain.types import Wire
 from gpm_cdc.projection.batch import Group, Move, RelationshipBatch
-from gpm_cdc.projection.plan import RelationshipPlan, WireRow
+from gpm_cdc.projection.plan import EndPlan, RelationshipPlan, WireRow
 
 
 def _start(plan: RelationshipPlan) -> str:
@@ -83,6 +83,36 @@ def set_aside(plan: RelationshipPlan, moves: Sequence[Move]) -> Generator[Statem
             resting.update((record[0], record[1]) for record in records)
     yield from delete(plan, [move.old for move in moves])
     return resting
+
+
+@cache
+def _takeovers_text(plan: RelationshipPlan, end: EndPlan) -> str:
+    target = end.target
+    size = target.key_size
+    arrow = ("-", "->") if end is plan.start else ("<-", "-")
+    fields = [target.fields[index] for index in end.target_fields]
+    same = " AND ".join(
+        f"n.{quote(name)} = {value(field, f'r[{size + place}]', guard=True)}"
+        for place, (name, field) in enumerate(zip(end.names, fields, strict=True))
+    )
+    held = ", ".join(f"n.{quote(name)}" for name in end.names)
+    taken = ", ".join(value(field, f"t[{place}]", guard=True) for place, field in enumerate(fields))
+    return (
+        f"UNWIND $rows[0] AS r MATCH (n{labels(target.label)} {key_map(target, target.key_names)})"
+        f" WHERE NOT coalesce({same}, false) AND EXISTS {{ (n){arrow[0]}[:{_types(plan)}]{arrow[1]}() }}"
+        f" WITH collect([{held}]) AS gone UNWIND $rows[1] AS t WITH gone WHERE [{taken}] IN gone RETURN count(*)"
+    )
+
+
+def takeovers(
+    plan: RelationshipPlan, end: EndPlan, leaving: Sequence[list[Any]], taken: Sequence[list[Any]]
+) -> Statement:
+    """Ask how many nodes take over values by which `end` found another node that still has relationships of `plan`.
+
+    `leaving` are nodes as they are before the batch: key, then the values after it, None for those that go. `taken` are
+    the values of nodes after the batch.
+    """
+    return Statement(_takeovers_text(plan, end), [leaving, taken], returns=True)
 
 
 @cache

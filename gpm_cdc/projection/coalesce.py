@@ -12,6 +12,7 @@ from gpm_cdc.domain.catalogue import TableName
 from gpm_cdc.domain.changes import UNCHANGED, Change, Delete, Insert, Relation, Row, Truncate, Update
 from gpm_cdc.errors.stream import RelationChanged, RowFieldUnknown
 from gpm_cdc.projection.plan import FieldRow, GraphPlan, NodePlan, RelationshipPlan
+from gpm_cdc.wording import say
 
 type Key = str | FieldRow
 """The key's text: the only field itself, or all of them in key order."""
@@ -41,11 +42,14 @@ class TableChanges:
     def insert(self, row: FieldRow) -> None:
         """A row came to be. If its key was deleted in this batch it takes that row's place."""
         key = self._key(row)
+        self.rows[key] = (self._predecessor(key), row)
+
+    def _predecessor(self, key: Key) -> Key | None:
+        """The row of before whose place a new row at `key` takes: the one with this key, if it is gone."""
         if key in self.gone:
             del self.gone[key]
-            self.rows[key] = (key, row)
-        else:
-            self.rows[key] = (None, row)
+            return key
+        return None
 
     def update(self, row: FieldRow, old: FieldRow | None, *, whole: bool) -> None:
         """A row changed. `old` is its identity before (`whole`: all fields), None when the identity is the same."""
@@ -64,14 +68,20 @@ class TableChanges:
             row = tuple(
                 known_value if value is UNCHANGED else value for value, known_value in zip(row, entry[1], strict=True)
             )
-        self.rows[key] = (entry[0], row)
+        origin = self._predecessor(key) if entry[0] is None else entry[0]
+        self.rows[key] = (origin, row)
 
     def delete(self, old: FieldRow) -> None:
         """A row ceased to be."""
         key = self._key(old)
         entry = self.rows.pop(key, None)
         origin = key if entry is None else entry[0]
-        if origin is not None:
+        if origin is None:
+            return
+        successor = self.rows.get(origin)
+        if successor is not None and successor[0] is None:
+            self.rows[origin] = (origin, successor[1])
+        else:
             self.gone[origin] = None
 
     def truncate(self) -> None:
@@ -92,6 +102,11 @@ class Binding:
         shape = tuple((column.name, column.type_oid, column.type_modifier) for column in relation.columns)
         if missing or shape != plan.shape:
             raise RelationChanged(table=str(plan.table), details=_difference(plan.shape, shape))
+        carried = {column.name for column in relation.columns if column.in_identity}
+        lost = [column for column in plan.columns[: plan.key_size] if column not in carried]
+        if lost:
+            details = say("the replica identity lost {columns}", columns=", ".join(lost))
+            raise RelationChanged(table=str(plan.table), details=details)
         self.plan = plan
         self.relation = relation
         self.pick = _picker([names.index(column) for column in plan.columns])

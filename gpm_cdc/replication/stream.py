@@ -6,7 +6,6 @@ graph at once, and it grows up to its bounds while the writer works, so that a f
 
 import asyncio
 import time
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -170,23 +169,23 @@ class Streaming:
 
     async def _write(self, stop: asyncio.Event, until: Lsn | None) -> None:
         stopped = asyncio.ensure_future(stop.wait())
+        taking = asyncio.ensure_future(self._ready.get())
         try:
             while not stop.is_set():
                 self._queue.changed.set()
-                taking = asyncio.ensure_future(self._ready.get())
                 await asyncio.wait({taking, stopped}, return_when=asyncio.FIRST_COMPLETED)
                 if not taking.done():
-                    taking.cancel()
                     return
                 self._writing = True
                 await self._commit(taking.result())
                 self._writing = False
                 if until is not None and self.checkpoint.position.lsn >= until:
                     return
+                taking = asyncio.ensure_future(self._ready.get())
         finally:
             stopped.cancel()
-            with suppress(asyncio.CancelledError):
-                await stopped
+            taking.cancel()
+            await asyncio.gather(stopped, taking, return_exceptions=True)
 
     async def _commit(self, batch: _ClosedBatch) -> None:
         started = time.monotonic()

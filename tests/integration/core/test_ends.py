@@ -1,0 +1,95 @@
+"""Ends of relationship tables whose keys change hands."""
+
+import asyncio
+
+import pytest
+
+from gpm_cdc.errors.stream import EndpointTakenOver
+from tests.integration.core.pipeline import SECONDS, Pipeline, following
+from tests.servers import Database, Neo4jServer
+
+SCHEMA = """
+CREATE TABLE item (id int PRIMARY KEY, code text UNIQUE);
+CREATE TABLE person (id int PRIMARY KEY);
+CREATE TABLE owns (
+    id int PRIMARY KEY, since date, person int REFERENCES person ON UPDATE CASCADE DEFERRABLE INITIALLY DEFERRED,
+    item text REFERENCES item (code) ON UPDATE CASCADE DEFERRABLE INITIALLY DEFERRED
+);
+INSERT INTO item VALUES (1, 'a'), (2, 'b'), (3, NULL);
+INSERT INTO person VALUES (1), (2), (3);
+INSERT INTO owns VALUES (1, NULL, 1, 'a'), (2, '2020-01-01', 2, 'b');
+"""
+
+MAPPING = """
+version = 1
+[[node]]
+table = "public.item"
+label = "Item"
+key = ["id"]
+[[node]]
+table = "public.person"
+label = "Person"
+key = ["id"]
+[[relationship]]
+table = "public.owns"
+type = "OWNS"
+key = ["id"]
+start = { columns = ["person"], target = "public.person", target_columns = ["id"] }
+end = { columns = ["item"], target = "public.item", target_columns = ["code"] }
+"""
+
+
+async def prepare(postgres: Database) -> None:
+    """The tables, with rows."""
+    async with await postgres.connect() as connection:
+        await connection.execute(SCHEMA.encode())
+
+
+async def refused(stream: Pipeline, script: str) -> None:
+    """The transaction stops the stream, and nothing of it is in the graph."""
+    before = stream.actual()
+    await stream.execute(script)
+    assert stream.task is not None
+    with pytest.raises(EndpointTakenOver):
+        async with asyncio.timeout(SECONDS):
+            await stream.task
+    assert stream.actual() == before
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "DELETE FROM person WHERE id = 1; UPDATE person SET id = 1 WHERE id = 3",
+        "UPDATE item SET code = NULL WHERE id = 1; UPDATE item SET code = 'a' WHERE id = 3",
+        "DELETE FROM item WHERE id = 1; INSERT INTO item VALUES (4, 'a')",
+        "DELETE FROM item WHERE id = 1; UPDATE item SET id = 1, code = 'a' WHERE id = 3",
+    ],
+)
+async def test_end_that_changes_hands_without_an_event_is_refused(
+    postgres: Database, neo4j: Neo4jServer, script: str
+) -> None:
+    """Under a deferred constraint the row at the other end may become another one, and the stream does not say so."""
+    await prepare(postgres)
+    async with following(postgres, neo4j, MAPPING) as stream:
+        await stream.check()
+        await refused(stream, script)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "UPDATE item SET code = 'z' WHERE id = 1",
+        "UPDATE item SET code = 'c' WHERE id = 3; INSERT INTO owns VALUES (3, NULL, 3, 'c')",
+        "DELETE FROM owns WHERE item = 'a'; DELETE FROM item WHERE id = 1; INSERT INTO item VALUES (9, 'a')",
+        "DELETE FROM item WHERE id = 1; INSERT INTO item VALUES (1, 'a')",
+        "UPDATE person SET id = 10 WHERE id = 1; INSERT INTO person VALUES (11)",
+        "UPDATE item SET id = 7 WHERE id = 1",
+        "UPDATE item SET id = 7, code = 'q' WHERE id = 1; UPDATE item SET code = 'r' WHERE id = 3",
+    ],
+)
+async def test_end_that_changes_and_says_so(postgres: Database, neo4j: Neo4jServer, script: str) -> None:
+    """Keys and codes of ends may change where the relationship rows tell it, or need not."""
+    await prepare(postgres)
+    async with following(postgres, neo4j, MAPPING) as stream:
+        await stream.execute(script)
+        await stream.check()

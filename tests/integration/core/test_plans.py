@@ -1,0 +1,302 @@
+"""How Neo4j means to run every statement that a batch or a copy can produce: by index, never by scanning."""
+
+import re
+from collections.abc import Iterator
+from typing import Any, cast
+
+import neo4j
+import pytest
+
+from gpm_cdc.cypher import loading
+from gpm_cdc.cypher.apply import statements
+from gpm_cdc.cypher.schema import schema
+from gpm_cdc.cypher.statement import Record, Statement, Statements
+from gpm_cdc.domain.changes import UNCHANGED, Change, Delete, Field, Insert, Relation, RelationColumn, Truncate, Update
+from gpm_cdc.mapping.text import parse
+from gpm_cdc.projection.batch import build
+from gpm_cdc.projection.coalesce import Bindings, Coalescer
+from gpm_cdc.projection.plan import GraphPlan, PlannedTable
+from gpm_cdc.runtime.mapped import bind
+from gpm_cdc.source.session import connect
+from tests.integration.core.world import MAPPING, SCHEMA
+from tests.servers import Database, Neo4jServer
+
+KINDS = {
+    "empty nodes": r"^MATCH \(n:`[^`]+`\) DETACH DELETE n$",
+    "empty relationships": r"^MATCH \(:.*DELETE e$",
+    "read element ids": r"^MATCH \(n:`[^`]+`\) RETURN elementId\(n\)$",
+    "clear relationships": r"^MATCH .* WITH DISTINCT e LIMIT",
+    "clear nodes": r"^MATCH .* WITH n LIMIT",
+    "find takeovers": r"IN gone RETURN count",
+    "delete nodes by id": r"elementId\(n\) = r DETACH DELETE n$",
+    "delete nodes": r"DETACH DELETE n$",
+    "set aside": r"CREATE \(rest\)",
+    "restore": r"properties\(rest\)",
+    "forget what was set aside": r"DELETE rest$",
+    "exchange keys": r"collect\(\[n, r\]\)",
+    "rename": r"MATCH \(n[^-]*SET n\.",
+    "merge nodes": r"MERGE \(n:",
+    "create nodes": r"CREATE \(n:",
+    "find nodes": r"^UNWIND.*MATCH \(n:.*RETURN elementId\(n\)$",
+    "children": r"RETURN DISTINCT elementId\(c\)$(?<!DELETE e RETURN DISTINCT elementId\(c\))",
+    "cut off": r"DELETE e RETURN DISTINCT elementId\(c\)$",
+    "reattach": r"MATCH \(c\) WHERE elementId\(c\) = r",
+    "connect": r"MATCH \(c:.*MATCH \(p:.*(MERGE|CREATE) \(c\)",
+    "adopt": r"MATCH \(p:.*MATCH \(c:.*MERGE",
+    "disconnect": r"MATCH \(c:.*\(p:[^)]*\) DELETE e$",
+    "re-point": r"CREATE \(a\)-\[x:",
+    "merge relationships": r"MERGE \(a\)-\[e:",
+    "update relationships": r"OPTIONAL MATCH \(a\)-\[e:",
+    "create relationships": r"CREATE \(a\)-\[:",
+    "delete relationships": r"DELETE e$",
+}
+"""What each statement is, by the first pattern that it matches."""
+
+WHOLE = {"empty nodes", "empty relationships", "read element ids", "clear relationships", "clear nodes"}
+"""Statements about all elements of a kind."""
+
+EAGER = {
+    "delete nodes": "nothing is read after something was deleted",
+    "delete nodes by id": "the same",
+    "delete relationships": "the same",
+    "disconnect": "the same",
+    "cut off": "the same",
+    "set aside": "a node is created while nodes are read",
+    "restore": "what was set aside is read while relationships are created",
+    "forget what was set aside": "nothing is read after something was deleted",
+    "rename": "a key is set by which others are found",
+    "exchange keys": "every key is taken off before one is set",
+    "merge nodes": "what was there before is compared with what is there now",
+    "create relationships": "ends are found among nodes that relationships are created on",
+    "merge relationships": "the same; a relationship of another type is replaced",
+    "re-point": "a relationship is found by the key that the new one gets",
+    "update relationships": "ends are compared after the properties are set",
+}
+"""Statements that may hold all their rows before they go on, and why."""
+
+SCANS = re.compile(
+    r"(AllNodes|NodeByLabel|ByLabels|NodeIndex|AllRelationships|RelationshipTypes?|RelationshipIndex)Scan"
+)
+
+
+async def world_plan(postgres: Database) -> GraphPlan:
+    """The plan of the world's mapping."""
+    async with await postgres.connect() as connection:
+        await connection.execute(SCHEMA.encode())
+    async with connect(postgres.dsn) as session:
+        return (await bind(session, parse(MAPPING, where="test"))).plan
+
+
+_TEXTS = {
+    "integer": "1",
+    "float": "1.5",
+    "boolean": "t",
+    "bytes": r"\x00",
+    "date": "2020-01-01",
+    "list<integer>": "{1}",
+}
+_TEXTS |= {
+    "zoned_datetime": "2020-01-01 00:00:00+00",
+    "local_datetime": "2020-01-01 00:00:00",
+    "local_time": "01:02:03",
+}
+_TEXTS |= {"duration": "1 day", "point": "(1,2)", "list<string>": "{a}", "string": "x"}
+
+
+def rows_of(planned: PlannedTable, key: int, selected: str | None) -> list[Field]:
+    """A row of `planned` in field order, every value there; `key` makes it another row."""
+    values: list[Field] = []
+    for place, field in enumerate(planned.fields):
+        text = _TEXTS[field.type.name]
+        if place < planned.key_size:
+            text = text.replace("1", str(key)) if field.type.name == "integer" else f"{text[:-1]}{key}"
+        values.append(selected if place == planned.selector_index else text)
+    return values
+
+
+def events_of(planned: PlannedTable) -> Iterator[Relation | Change]:
+    """Changes that make every kind of statement for one table: each field known or left out, keys moved and swapped."""
+    shape = [RelationColumn(name, oid, modifier, in_identity=True) for name, oid, modifier in planned.shape]
+    yield Relation(planned.oid, *planned.table, "f", tuple(shape))
+    names = [column.name for column in shape]
+
+    def stream(row: list[Field]) -> list[Field]:
+        by_name = dict(zip(planned.columns, row, strict=True))
+        return [by_name.get(name) for name in names]
+
+    chosen: list[str | None] = list(planned.selector.values) if planned.selector is not None else [None]
+    for number, value in enumerate(chosen):
+        row = rows_of(planned, 1 + number, value)
+        empty: list[Field] = [
+            field if place < planned.key_size or place == planned.selector_index else None
+            for place, field in enumerate(rows_of(planned, 3 + number, value))
+        ]
+        yield Insert(planned.oid, stream(row))
+        yield Update(planned.oid, None, None, stream(rows_of(planned, 5 + number, value)))
+        yield Update(planned.oid, None, None, stream(empty))
+    last = len(planned.fields) - 1
+    if last >= planned.key_size and last != planned.selector_index:
+        partial = [*rows_of(planned, 7, chosen[0])[:-1], UNCHANGED]
+        yield Update(planned.oid, None, None, stream(partial))
+        moved = [*rows_of(planned, 8, chosen[0])[:-1], UNCHANGED]
+        yield Update(planned.oid, "K", stream(rows_of(planned, 9, chosen[0])), stream(moved))
+
+
+def renames_of(planned: PlannedTable, *, swapped: bool) -> Iterator[Change]:
+    """A rename, or two keys exchanged."""
+    selected = next(iter(planned.selector.values)) if planned.selector is not None else None
+    names = [name for name, _, _ in planned.shape]
+
+    def stream(key: int) -> list[Field]:
+        by_name = dict(zip(planned.columns, rows_of(planned, key, selected), strict=True))
+        return [by_name.get(name) for name in names]
+
+    pairs = [(1, 9), (2, 1), (9, 2)] if swapped else [(1, 2)]
+    for old, new in pairs:
+        yield Update(planned.oid, "K", stream(old), stream(new))
+    yield Delete(planned.oid, "K", stream(4))
+
+
+def answer(statement: Statement) -> list[Record]:
+    """Records that make the application do all that it may have to."""
+    text = statement.text
+    if not statement.returns:
+        return []
+    if "RETURN i, changed" in text:
+        flags = text.count(" AS o") + text.count(" AS e")
+        return [[row[-1], [True] * flags] for row in statement.rows]
+    if "elementId(rest)" in text:
+        return [[row[-1], "4:x:1"] for row in statement.rows]
+    if "elementId" in text:
+        return [["4:x:1"]]
+    if "count(*)" in text:
+        return [[0]]
+    return [[row[-1]] for row in statement.rows] if text.startswith("UNWIND $rows AS r OPTIONAL") else []
+
+
+def texts_of(running: Statements) -> Iterator[str]:
+    """Every text of a run of statements."""
+    records: list[Record] | None = None
+    while True:
+        try:
+            statement = next(running) if records is None else running.send(records)
+        except StopIteration:
+            return
+        yield statement.text
+        records = answer(statement)
+
+
+def every_text(plan: GraphPlan) -> dict[str, str]:
+    """Every statement of batches and copies of all tables, with what it is."""
+    found: list[str] = []
+
+    def batch(*events: Relation | Change) -> None:
+        coalescer = Coalescer(Bindings(plan))
+        coalescer.add(events)
+        for create in (False, True):
+            found.extend(texts_of(statements(plan, build(coalescer), create=create)))
+
+    ends = {end.target for table in plan.relationships for end in (table.start, table.end)}
+    for planned in plan.tables.values():
+        described, *changes = events_of(planned)
+        batch(described, *changes)
+        batch(described, *renames_of(planned, swapped=False))
+        batch(described, Truncate((planned.oid,), cascade=False, restart_identity=False))
+        if planned not in ends:
+            batch(described, *renames_of(planned, swapped=True))
+            old = next(event.old for event in renames_of(planned, swapped=False) if isinstance(event, Delete))
+            taken = next(event for event in renames_of(planned, swapped=False) if isinstance(event, Update))
+            batch(described, Delete(planned.oid, "K", old), taken._replace(new=[*old[:0], *_with_key(planned, 4)]))
+    found.extend(_copies(plan))
+    return {text: next((name for name, pattern in KINDS.items() if re.search(pattern, text)), "?") for text in found}
+
+
+def _with_key(planned: PlannedTable, key: int) -> list[Field]:
+    selected = next(iter(planned.selector.values)) if planned.selector is not None else None
+    by_name = dict(zip(planned.columns, rows_of(planned, key, selected), strict=True))
+    return [by_name.get(name) for name, _, _ in planned.shape]
+
+
+def _copies(plan: GraphPlan) -> Iterator[str]:
+    for node in plan.nodes:
+        row = tuple(rows_of(node, 1, None))
+        for fresh in (True, False):
+            yield from texts_of(loading.load_nodes(node, [row], fresh=fresh))
+        for edge in node.edges:
+            yield from texts_of(loading.load_edges(edge, [tuple(row[place] for place in loading.edge_places(edge))]))
+        yield from texts_of(loading.node_ids(node, lambda _: None))
+        yield from texts_of(loading.keyed_ids(node, [row[: node.key_size]], lambda _: None))
+        yield from texts_of(loading.delete_some_nodes(node, lambda _: None))
+    for table in plan.relationships:
+        selected = next(iter(table.selector.values)) if table.selector is not None else None
+        yield from texts_of(loading.load_relationships(table, [tuple(rows_of(table, 1, selected))]))
+    for pattern in loading.mapped_relationship_patterns(plan):
+        yield from texts_of(loading.delete_some(pattern, lambda _: None))
+    yield from texts_of(loading.delete_by_id(["4:x:1"]))
+
+
+def operators(plan: dict[str, Any]) -> Iterator[str]:
+    """The names of all operators of a plan."""
+    yield str(plan["operatorType"]).partition("@")[0]
+    for child in plan.get("children", ()):
+        yield from operators(child)
+
+
+@pytest.fixture(params=["empty", "filled"])
+def filled(request: pytest.FixtureRequest) -> bool:
+    """Whether there is anything in the graph: the planner counts before it chooses."""
+    return bool(request.param == "filled")
+
+
+def prepare(session: neo4j.Session, plan: GraphPlan, *, filled: bool) -> None:
+    """The plan's constraints and indexes, and if asked for a thousand elements of each kind."""
+    for text in schema(plan):
+        session.run(cast("Any", text)).consume()
+    session.run("CALL db.awaitIndexes(300)").consume()
+    if not filled:
+        return
+    for node in plan.nodes:
+        properties = ", ".join(f"`{field.name}`: i" for field in node.fields if field.name)
+        session.run(cast("Any", f"UNWIND range(1, 1000) AS i CREATE (:`{node.label}` {{{properties}}})")).consume()
+    ends = [(edge.type, node, edge.end.target) for node in plan.nodes for edge in node.edges]
+    ends += [(kind, table.start.target, table.end.target) for table in plan.relationships for kind in table.types]
+    for kind, start, end in ends:
+        session.run(
+            cast(
+                "Any",
+                f"UNWIND range(1, 1000) AS i MATCH (a:`{start.label}` {{`{start.key_names[0]}`: i}})"
+                f" MATCH (b:`{end.label}` {{`{end.key_names[0]}`: i}}) CREATE (a)-[:`{kind}` {{id: i}}]->(b)",
+            )
+        ).consume()
+    session.run("CALL db.prepareForReplanning()").consume()
+
+
+async def test_every_statement_goes_by_index(postgres: Database, neo4j: Neo4jServer, *, filled: bool) -> None:
+    """No statement with rows scans a label, a type or everything, and only those that are named here hold up rows."""
+    plan = await world_plan(postgres)
+    texts = every_text(plan)
+    unknown = [text for text, kind in texts.items() if kind == "?"]
+    assert not unknown, "\n".join(unknown)
+    assert set(texts.values()) == set(KINDS), "every kind of statement is produced"
+    problems: list[str] = []
+    eager: set[str] = set()
+    with (
+        _driver(neo4j) as driver,
+        driver.session(database=neo4j.database) as session,
+    ):
+        prepare(session, plan, filled=filled)
+        for text, kind in texts.items():
+            summary = session.run(cast("Any", f"EXPLAIN {text}"), rows=[]).consume()
+            assert summary.plan is not None
+            names = set(operators(cast("dict[str, Any]", summary.plan)))
+            scans = sorted(name for name in names if SCANS.search(name))
+            if scans and kind not in WHOLE:
+                problems.append(f"{kind}: {', '.join(scans)}: {text}")
+            if "Eager" in names and kind not in WHOLE:
+                eager.add(kind)
+    assert not problems, "\n".join(problems)
+    assert eager <= set(EAGER)
+
+
+def _driver(server: Neo4jServer) -> neo4j.Driver:
+    return neo4j.GraphDatabase.driver(server.uri, auth=(server.user, server.password), notifications_min_severity="OFF")
