@@ -12,7 +12,10 @@ from gpm_cdc.cli.options import examples, with_settings
 from gpm_cdc.cli.progress import LogObserver, TerminalObserver
 from gpm_cdc.config.settings import Settings
 from gpm_cdc.domain.lsn import Lsn, parse
+from gpm_cdc.mapping.model import GraphMapping
+from gpm_cdc.ports.observer import Observer
 from gpm_cdc.runtime.daemon import Daemon, Orders, quiet_retries
+from gpm_cdc.runtime.history import recorded
 from gpm_cdc.runtime.mapped import read_mapping
 from gpm_cdc.wording import say
 
@@ -67,12 +70,13 @@ def run(
     quiet_retries()
     observer = TerminalObserver() if sys.stderr.isatty() else LogObserver(settings.stream)
     with observer:
-        asyncio.run(_run(Daemon(settings, mapping, orders, observer)))
+        asyncio.run(_run(settings, mapping, orders, observer))
 
 
-async def _run(daemon: Daemon) -> None:
+async def _run(settings: Settings, mapping: GraphMapping, orders: Orders, observer: Observer) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
-    await daemon.run(stop)
+    async with recorded(settings, "run") as entry:
+        await Daemon(settings, mapping, orders, entry.observing(observer)).run(stop)
