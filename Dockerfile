@@ -8,6 +8,8 @@ RUN pip install --no-cache-dir --require-hashes --requirement requirements/build
     && /opt/gpm-cdc/bin/pip install --no-cache-dir --require-hashes --requirement requirements/runtime.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY gpm_cdc gpm_cdc
+COPY alembic alembic
+COPY examples/shop examples/shop
 RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheel . \
     && /opt/gpm-cdc/bin/pip install --no-cache-dir --no-deps /wheel/*.whl
 
