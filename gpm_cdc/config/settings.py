@@ -60,6 +60,11 @@ type Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 def _neo4j_uri(uri: str) -> str:
     """`uri` if it is one of Neo4j's and holds no password; both are refused without repeating it."""
     parts = urlsplit(uri)
+    try:
+        parts.port  # noqa: B018 - reading it is what checks it
+    except ValueError:
+        code, reason = "port", "its port must be a number below 65536"
+        raise PydanticCustomError(code, reason) from None
     if parts.username is not None or parts.password is not None:
         code, reason = "userinfo", "user and password have settings of their own, neo4j_user and neo4j_password"
         raise PydanticCustomError(code, reason)

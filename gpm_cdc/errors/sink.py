@@ -29,8 +29,8 @@ class GraphTooOld(SinkError):
     """The server lacks Cypher that is needed."""
 
     code = "graph_too_old"
-    message = "Neo4j at {uri} is version {version}; 5.26 or later is needed"
-    remedy = "upgrade the server to the 5.26 LTS release or later"
+    message = "Neo4j at {uri} is version {version}; {minimum} or later is needed"
+    remedy = "upgrade the server to {minimum} or later"
 
 
 class GraphDatabaseMissing(SinkError):
@@ -67,6 +67,19 @@ class GraphTransactionTooLarge(SinkError):
     remedy = (
         "lower GPM_BATCH_ROWS, or raise server.memory.heap.max_size or dbms.memory.transaction.total.max on the server"
     )
+
+
+class GraphTransactionEnded(SinkError):
+    """The server ended a transaction of ours before it was done."""
+
+    code = "graph_transaction_ended"
+    message = "Neo4j at {uri} ended a transaction that took longer than GPM_TRANSACTION_TIMEOUT, or that a person ended"
+    remedy = (
+        "'SHOW TRANSACTIONS' on the server names who holds a lock for that long; if the batch itself takes so long,"
+        " raise GPM_TRANSACTION_TIMEOUT or lower GPM_BATCH_ROWS"
+    )
+    exit_code = ExitCode.REPEAT
+    retryable = True
 
 
 class GraphNotEmpty(SinkError):

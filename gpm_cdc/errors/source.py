@@ -41,6 +41,24 @@ class ReplicationRefused(SourceError):
     remedy = "as a superuser: ALTER ROLE {role} WITH REPLICATION (sql/role.sql makes a role with all it needs)"
 
 
+class WalSendersTaken(SourceError):
+    """Every walsender of the server is in use."""
+
+    code = "wal_senders_taken"
+    message = "Postgres has no free walsender for a replication connection"
+    remedy = "end one (SELECT * FROM pg_stat_replication lists them), or raise max_wal_senders and restart Postgres"
+    exit_code = ExitCode.REPEAT
+    retryable = True
+
+
+class SourceIsPooler(SourceError):
+    """A connection pooler answers in place of Postgres."""
+
+    code = "source_is_pooler"
+    message = "a connection pooler seems to stand before Postgres: {detail}"
+    remedy = "point GPM_POSTGRES_DSN at Postgres itself: a pooler cannot carry a replication connection"
+
+
 class WalLevelTooLow(SourceError):
     """Logical decoding is off."""
 
@@ -74,6 +92,24 @@ class PublicationMissing(SourceError):
         "changes may have been lost while it was missing: 'gpm-cdc reset --yes' and 'gpm-cdc run --adopt'"
         " copy the tables again"
     )
+
+
+class PublicationChanged(SourceError):
+    """The publication, or a table's membership in it, was dropped and made again while the stream relied on it."""
+
+    code = "publication_changed"
+    message = "publication {publication} was dropped or changed while stream {stream} relied on it: changes may be lost"
+    remedy = "copy the tables again: 'gpm-cdc reset --yes', then 'gpm-cdc run --adopt'"
+
+
+class TablesChanging(SourceError):
+    """A mapped table changed its shape while a copy was being set up."""
+
+    code = "tables_changing"
+    message = "a mapped table changed its shape while the copy of stream {stream} was being set up"
+    remedy = "nothing to do: the copy begins again"
+    exit_code = ExitCode.REPEAT
+    retryable = True
 
 
 class PublicationUnfit(SourceError):
@@ -155,7 +191,7 @@ class StreamOwned(SourceError):
 
     code = "stream_owned"
     message = "stream {stream} is run by {owner}"
-    remedy = "stop it first, or run without --no-wait to take over when it ends"
+    remedy = "stop it first; 'gpm-cdc run' without --no-wait stands by and takes over when it ends"
     exit_code = ExitCode.REPEAT
 
 
@@ -171,6 +207,27 @@ class SystemChanged(SourceError):
         "point GPM_POSTGRES_DSN at the former cluster, or copy the tables again: 'gpm-cdc reset --yes', then"
         " 'gpm-cdc run --adopt'"
     )
+
+
+class LogBehind(SourceError):
+    """The cluster is the same, but its log ends before what the graph includes."""
+
+    code = "log_behind"
+    message = (
+        "the graph is at {position}, but the log of this Postgres ends at {end}: it has lost commits that the graph has"
+    )
+    remedy = (
+        "it was restored from a backup, or a standby was promoted too early: copy the tables again with"
+        " 'gpm-cdc reset --yes' and 'gpm-cdc run --adopt'"
+    )
+
+
+class SourceIsStandby(SourceError):
+    """The server is a standby, where neither publication nor position can be had."""
+
+    code = "source_is_standby"
+    message = "the Postgres server is a standby"
+    remedy = "point GPM_POSTGRES_DSN at the primary (target_session_attrs=read-write finds it among several hosts)"
 
 
 class MappingChanged(SourceError):

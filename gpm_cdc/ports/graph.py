@@ -24,7 +24,10 @@ class Position(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The checkpoint node, a public contract. `owner` names the process that took the stream over last."""
+    """The checkpoint node, a public contract. `owner` names the process that took the stream over last.
+
+    `publication` is the identity of the publication at the beginning: another one means that there may be a gap.
+    """
 
     stream: str
     position: Position
@@ -35,6 +38,7 @@ class Checkpoint:
     mapping_hash: str
     schema_hash: str
     owner: str
+    publication: str = ""
 
 
 class GraphWriter(Protocol):

@@ -14,26 +14,35 @@ from gpm_cdc.cypher.statement import no_statements
 from gpm_cdc.domain.lsn import Lsn
 from gpm_cdc.errors.base import GpmCdcError
 from gpm_cdc.errors.sink import GraphNotEmpty
-from gpm_cdc.errors.source import MappingChanged, PublicationMissing, SlotForeign, StreamOwned, SystemChanged
-from gpm_cdc.errors.stream import RelationChanged, StreamTakenOver
+from gpm_cdc.errors.source import PublicationMissing, SlotForeign, StreamOwned, TablesChanging
+from gpm_cdc.errors.stream import StreamTakenOver
 from gpm_cdc.mapping.model import GraphMapping
 from gpm_cdc.observability import keys, logs
 from gpm_cdc.ports.graph import Checkpoint, Position
 from gpm_cdc.ports.observer import Observer
 from gpm_cdc.replication.snapshot import Snapshot
 from gpm_cdc.replication.stream import Limits, Streaming
+from gpm_cdc.runtime.continuity import contradictions, owner_text, publication_problem
 from gpm_cdc.runtime.graph import open_writer
 from gpm_cdc.runtime.mapped import Mapped, bind
 from gpm_cdc.runtime.reader import CopyReader
 from gpm_cdc.sink.inventory import mapped_nodes
 from gpm_cdc.sink.writer import Neo4jWriter
 from gpm_cdc.source.copy import snapshot_session
-from gpm_cdc.source.publication import create_publication, read_publication, require_fit
-from gpm_cdc.source.session import Connection, connect
-from gpm_cdc.source.slot import drop_slot, read_slot, require_ours, require_serves
+from gpm_cdc.source.publication import (
+    create_publication,
+    identity as publication_identity,
+    read_publication,
+    require_fit,
+)
+from gpm_cdc.source.session import Connection, connect, translated
+from gpm_cdc.source.slot import drop_slot, released_slot, require_ours, require_serves
 from gpm_cdc.source.stream import ReplicationStream, SystemIdentity
-from gpm_cdc.source.system import current_position, lock_holder
+from gpm_cdc.source.system import current_position, lock_holder, require_logical
 from gpm_cdc.wording import say
+
+GUARD_SECONDS = 5.0
+"""How often the publication is looked at while streaming."""
 
 STANDBY_POLL_SECONDS = 0.5
 """How often a standby asks for the stream's lock: a take-over is well under the five seconds that people notice."""
@@ -116,9 +125,11 @@ class Daemon:
         """From connecting to whatever ends it."""
         settings = self._settings
         async with connect(settings.conninfo, lock_timeout=f"{int(settings.lock_timeout * 1000)}") as postgres:
+            await require_logical(postgres)
             mapped = await bind(postgres, self._mapping)
             async with open_writer(settings, _trouble) as writer, self._walsender() as stream:
-                await self._own(postgres, stream, writer)
+                if await self._stood_by(postgres, stream, writer):
+                    mapped = await bind(postgres, self._mapping)
                 identity = await stream.identify()
                 if self._orders.until_current and self._until is None:
                     self._until = await current_position(postgres)
@@ -136,19 +147,20 @@ class Daemon:
         finally:
             await stream.close()
 
-    async def _own(self, postgres: Connection, stream: ReplicationStream, writer: Neo4jWriter) -> None:
-        """Get the stream's lock, as a standby if need be."""
+    async def _stood_by(self, postgres: Connection, stream: ReplicationStream, writer: Neo4jWriter) -> bool:
+        """Get the stream's lock; whether that took standing by, during which tables may have changed."""
         name = self._settings.stream
         if await stream.try_lock(name):
-            return
+            return False
         found = await writer.checkpoint(name)
         holder = await lock_holder(postgres, name)
-        owner = say("{owner} (Postgres process {holder})", owner="?" if found is None else found.owner, holder=holder)
+        owner = owner_text(found, holder)
         if not self._orders.wait:
             raise StreamOwned(stream=name, owner=owner)
         _log.info("standby", **{keys.STREAM: name, "owner": owner})
         while not await stream.try_lock(name):  # noqa: ASYNC110 - its holder is another process, which cannot wake us
             await asyncio.sleep(STANDBY_POLL_SECONDS)
+        return True
 
     async def _work(
         self,
@@ -160,36 +172,47 @@ class Daemon:
         stop: asyncio.Event,
     ) -> None:
         settings = self._settings
-        await writer.prepare(mapped.plan)
         found = await writer.checkpoint(settings.stream)
         if found is None or found.phase == "snapshot":
             checkpoint = await self._begin(postgres, stream, writer, mapped, identity, found)
         else:
-            self._require_same(found, mapped, identity)
-            await self._require_publication(postgres, mapped)
-            require_serves(await read_slot(postgres, settings.slot_name), settings.slot_name, found.position.lsn)
+            for contradiction in contradictions(found, mapped, identity):
+                raise contradiction
+            await self._require_publication(postgres, mapped, found)
+            slot = await released_slot(postgres, settings.slot_name, settings.lock_timeout)
+            require_serves(slot, settings.slot_name, found.position.lsn)
+            await writer.prepare(mapped.plan)
             checkpoint = await writer.take_over(settings.stream, self._owner)
         await stream.start(settings.slot_name, settings.publication_name, checkpoint.position.lsn)
         _log.info("owner", **{keys.STREAM: settings.stream, keys.EPOCH: checkpoint.epoch})
         self._streaming = True
         limits = Limits(settings.batch_rows, settings.batch_bytes, settings.queue_bytes, settings.keepalive_interval)
         streaming = Streaming(stream, writer, mapped.plan, checkpoint, limits=limits, observer=self._observer)
-        await streaming.run(stop, self._until)
+        guard = asyncio.create_task(self._guard(postgres, mapped, checkpoint))
+        following = asyncio.create_task(streaming.run(stop, self._until))
+        try:
+            await asyncio.wait({guard, following}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (guard, following):
+                task.cancel()
+            outcomes = await asyncio.gather(guard, following, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, Exception):
+                raise outcome
 
-    def _require_same(self, found: Checkpoint, mapped: Mapped, identity: SystemIdentity) -> None:
-        if found.system_identifier != identity.system_identifier:
-            raise SystemChanged(recorded=found.system_identifier, found=identity.system_identifier)
-        if found.mapping_hash != mapped.mapping_hash:
-            raise MappingChanged(stream=found.stream)
-        if found.schema_hash != mapped.plan.schema_hash:
-            raise RelationChanged(table=say("of the mapping"), details=say("its columns, types or identity"))
+    async def _guard(self, postgres: Connection, mapped: Mapped, checkpoint: Checkpoint) -> None:
+        """Watch the publication: from Postgres 18 on, changes that it does not publish are left out without a word."""
+        while True:
+            await self._require_publication(postgres, mapped, checkpoint)
+            await asyncio.sleep(GUARD_SECONDS)
 
-    async def _require_publication(self, postgres: Connection, mapped: Mapped) -> None:
+    async def _require_publication(self, postgres: Connection, mapped: Mapped, checkpoint: Checkpoint) -> None:
         name = self._settings.publication_name
-        state = await read_publication(postgres, name)
-        if state is None:
-            raise PublicationMissing(publication=name, stream=self._settings.stream)
-        require_fit(state, name, tuple(mapped.plan.tables))
+        with translated():
+            state = await read_publication(postgres, name)
+        problem = publication_problem(state, name, checkpoint, tuple(mapped.plan.tables))
+        if problem is not None:
+            raise problem
 
     async def _begin(
         self,
@@ -202,7 +225,7 @@ class Daemon:
     ) -> Checkpoint:
         """A new stream, or one whose copy was interrupted: publication, slot, copy, in this order."""
         settings, plan = self._settings, mapped.plan
-        slot = await read_slot(postgres, settings.slot_name)
+        slot = await released_slot(postgres, settings.slot_name, settings.lock_timeout)
         if slot is not None:
             require_ours(slot)
             if found is None:
@@ -213,15 +236,20 @@ class Daemon:
             if count and not self._orders.adopt:
                 raise GraphNotEmpty(count=count, label=node.label, stream=settings.stream)
             fresh = fresh and count == 0
+        await writer.prepare(plan)
         tables = tuple(plan.tables)
         publication = await read_publication(postgres, settings.publication_name)
         if publication is None:
             await create_publication(postgres, settings.publication_name, tables)
-        else:
-            require_fit(publication, settings.publication_name, tables)
+            publication = await read_publication(postgres, settings.publication_name)
+        if publication is None:
+            raise PublicationMissing(publication=settings.publication_name, stream=settings.stream)
+        require_fit(publication, settings.publication_name, tables)
         taken = await writer.take_over(settings.stream, self._owner)
         await drop_slot(postgres, settings.slot_name)
         made = await stream.create_slot(settings.slot_name, temporary=False, lock_timeout=settings.lock_timeout)
+        if (await bind(postgres, self._mapping)).plan.schema_hash != plan.schema_hash:
+            raise TablesChanging(stream=settings.stream)
         checkpoint = replace(
             taken,
             position=Position(made.consistent_point, 1),
@@ -230,6 +258,7 @@ class Daemon:
             timeline=identity.timeline,
             mapping_hash=mapped.mapping_hash,
             schema_hash=plan.schema_hash,
+            publication=publication_identity(publication, tables),
         )
         if not self._orders.snapshot:
             checkpoint = replace(checkpoint, position=Position(made.consistent_point))
@@ -249,8 +278,8 @@ class Daemon:
             ).run()
 
 
-def _trouble(error: Exception) -> None:
-    _log.warning("neo4j trouble, trying again", **{keys.SERVER: "neo4j", keys.ERROR: type(error).__name__})
+def _trouble(error: GpmCdcError) -> None:
+    _log.warning("neo4j trouble, trying again", **{keys.SERVER: "neo4j", keys.ERROR: error.code, "reason": str(error)})
 
 
 def quiet_retries() -> None:

@@ -11,6 +11,7 @@ from neo4j.exceptions import (
     ConstraintError,
     DriverError,
     Neo4jError,
+    ServiceUnavailable,
     TransientError,
 )
 
@@ -21,6 +22,7 @@ from gpm_cdc.errors.sink import (
     GraphLoginRefused,
     GraphRefused,
     GraphTooOld,
+    GraphTransactionEnded,
     GraphTransactionTooLarge,
     GraphUnreachable,
 )
@@ -29,6 +31,15 @@ MINIMUM_VERSION = (5, 26)
 """The first release with the Cypher used here: `IS ::` predicates, `elementId`, quantified reads."""
 
 OUT_OF_MEMORY = "Neo.TransientError.General.MemoryPoolOutOfMemoryError"
+ENDED_BY_SERVER = frozenset(
+    {
+        "Neo.ClientError.Transaction.LockClientStopped",
+        "Neo.ClientError.Transaction.Terminated",
+        "Neo.ClientError.Transaction.TransactionTimedOut",
+        "Neo.ClientError.Transaction.TransactionTimedOutClientConfiguration",
+    }
+)
+"""A transaction whose time was up, or that a person ended: the codes blame the client, but trying again helps."""
 CONNECTION_TIMEOUT = 10.0
 LIVENESS_CHECK = 5.0
 
@@ -55,17 +66,24 @@ async def connect(uri: str, user: str, password: str | None, database: str | Non
 
 
 async def _require_version(driver: AsyncDriver, uri: str, database: str | None) -> None:
-    records, _, _ = await driver.execute_query(
-        "CALL dbms.components() YIELD name, versions WHERE name = 'Neo4j Kernel' RETURN versions[0]", database_=database
-    )
-    version = str(records[0][0]) if records else "unknown"
-    numbers = version.split("-")[0].split(".")
+    # Not the driver's own retrying call: that would keep an unreachable server to itself for half a minute.
+    async with driver.session(database=database) as session:
+        result = await session.run(
+            "CALL dbms.components() YIELD name, versions WHERE name = 'Neo4j Kernel' RETURN versions[0]"
+        )
+        records = await result.values()
+    require_version(uri, str(records[0][0]) if records else "unknown")
+
+
+def require_version(uri: str, version: str) -> None:
+    """GraphTooOld for a version before MINIMUM_VERSION; a version that does not begin with two numbers passes."""
+    numbers = version.partition("-")[0].split(".")
     try:
         found = (int(numbers[0]), int(numbers[1]))
     except (ValueError, IndexError):
         return
     if found < MINIMUM_VERSION:
-        raise GraphTooOld(uri=uri, version=version)
+        raise GraphTooOld(uri=uri, version=version, minimum=".".join(map(str, MINIMUM_VERSION)))
 
 
 @contextmanager
@@ -85,12 +103,17 @@ def translate(error: Exception, uri: str, user: str, database: str | None) -> Gp
         return _refused(error, uri, database)
     if isinstance(error, Neo4jError) and error.code == OUT_OF_MEMORY:
         return GraphTransactionTooLarge()
+    if isinstance(error, ServiceUnavailable):
+        # Its lines go from the general to the reason, and speak of connections only.
+        return GraphUnreachable(uri=uri, detail=" ".join(str(error).split()))
     return GraphUnreachable(uri=uri, detail=_first_line(error))
 
 
 def _refused(error: Neo4jError, uri: str, database: str | None) -> GpmCdcError:
     if error.code == "Neo.ClientError.Database.DatabaseNotFound":
         return GraphDatabaseMissing(uri=uri, database=database)
+    if error.code in ENDED_BY_SERVER:
+        return GraphTransactionEnded(uri=uri)
     if isinstance(error, ConstraintError):
         return GraphKeyTaken(detail=_constraint(error))
     return GraphRefused(status=error.code or "?", detail=_first_line(error))

@@ -1,8 +1,7 @@
 """The fenced writer: a batch and the checkpoint in one transaction, exactly once."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
 
 import stamina
 from neo4j import AsyncDriver, AsyncSession, AsyncTransaction, Query
@@ -10,12 +9,14 @@ from neo4j.exceptions import DriverError, Neo4jError, ServiceUnavailable, Sessio
 
 from gpm_cdc.cypher.schema import CHECKPOINT_LABEL, schema
 from gpm_cdc.cypher.statement import Record, Statements
-from gpm_cdc.domain.lsn import Lsn, render
+from gpm_cdc.domain.lsn import render
+from gpm_cdc.errors.base import GpmCdcError
 from gpm_cdc.errors.sink import GraphTransactionTooLarge
 from gpm_cdc.errors.stream import CheckpointMoved, StreamTakenOver
-from gpm_cdc.ports.graph import Checkpoint, Position
+from gpm_cdc.ports.graph import Checkpoint
 from gpm_cdc.projection.plan import GraphPlan
-from gpm_cdc.sink.driver import OUT_OF_MEMORY, connect, translated
+from gpm_cdc.sink.checkpoint import from_node, to_node
+from gpm_cdc.sink.driver import ENDED_BY_SERVER, OUT_OF_MEMORY, connect, translate, translated
 
 _LOCKED = f"MATCH (s:{CHECKPOINT_LABEL} {{stream: $stream}}) SET s._lock = 1 REMOVE s._lock"
 """Takes the node's lock. A test in the same clause would run before the lock is had, and let an old writer through."""
@@ -35,6 +36,7 @@ _FIRST = {
     "timeline": 0,
     "mapping_hash": "",
     "schema_hash": "",
+    "publication": "",
 }
 _TAKE_OVER = (
     f"MERGE (s:{CHECKPOINT_LABEL} {{stream: $stream}}) ON CREATE SET s += $first"
@@ -43,7 +45,7 @@ _TAKE_OVER = (
 _PASSING = (ServiceUnavailable, SessionExpired, TransientError)
 _AWAIT_INDEXES_SECONDS = 3_600
 
-type Notice = Callable[[Exception], None]
+type Notice = Callable[[GpmCdcError], None]
 """Told of trouble that is being retried."""
 
 
@@ -87,7 +89,7 @@ class Neo4jWriter:
 
         async def read() -> Checkpoint | None:
             records = await self._execute(_READ_LOCKED if locked else _READ, stream=stream)
-            return _checkpoint(records[0][0]) if records else None
+            return from_node(records[0][0]) if records else None
 
         return await self._persist(read)
 
@@ -96,7 +98,7 @@ class Neo4jWriter:
 
         async def take() -> Checkpoint:
             records = await self._execute(_TAKE_OVER, stream=stream, owner=owner, first=_FIRST)
-            return _checkpoint(records[0][0])
+            return from_node(records[0][0])
 
         return await self._persist(take)
 
@@ -142,7 +144,7 @@ class Neo4jWriter:
                 epoch=before.epoch,
                 lsn=before.position.lsn,
                 ordinal=before.position.ordinal,
-                after=_properties(after),
+                after=to_node(after),
             )
             admitted = await fence.single() is not None
             if admitted:
@@ -156,19 +158,21 @@ class Neo4jWriter:
     async def _persist[Result](self, action: Callable[[], Awaitable[Result]]) -> Result:
         """Repeat `action` through passing trouble; a commit whose answer was lost is settled by the next fence."""
         retrying = stamina.retry_context(
-            on=_PASSING, attempts=None, timeout=None, wait_initial=0.1, wait_max=5.0, wait_jitter=0.2
+            on=_passing, attempts=None, timeout=None, wait_initial=0.1, wait_max=5.0, wait_jitter=0.2
         )
         with translated(self._uri, self._user, self._database):
             async for attempt in retrying:
                 with attempt:
                     try:
                         return await action()
-                    except _PASSING as error:
+                    except (Neo4jError, DriverError) as error:
+                        if not _passing(error):
+                            raise
                         await self._drop_session()
                         if isinstance(error, Neo4jError) and error.code == OUT_OF_MEMORY:
                             # It calls itself transient, but the same batch would fail again.
                             raise GraphTransactionTooLarge from error
-                        self._notice(error)
+                        self._notice(translate(error, self._uri, self._user, self._database))
                         raise
         message = "stamina ended without a result"
         raise AssertionError(message)
@@ -184,13 +188,18 @@ class Neo4jWriter:
             try:
                 await session.close()
             except (Neo4jError, DriverError) as error:
-                self._notice(error)
+                self._notice(translate(error, self._uri, self._user, self._database))
 
     async def _execute(self, text: str, **parameters: object) -> list[Record]:
         query = Query(text, timeout=self._timeout * 2)
         async with self._driver.session(database=self._database) as session:
             result = await session.run(query, parameters)
             return [list(record.values()) async for record in result]
+
+
+def _passing(error: Exception) -> bool:
+    """Whether the same transaction may succeed when it is tried again."""
+    return isinstance(error, _PASSING) or (isinstance(error, Neo4jError) and error.code in ENDED_BY_SERVER)
 
 
 async def _run(transaction: AsyncTransaction, steps: Statements) -> None:
@@ -206,32 +215,6 @@ async def _run(transaction: AsyncTransaction, steps: Statements) -> None:
             records = await result.values()
         else:
             await result.consume()
-
-
-def _properties(checkpoint: Checkpoint) -> dict[str, Any]:
-    return {
-        "lsn": checkpoint.position.lsn,
-        "ordinal": checkpoint.position.ordinal,
-        "phase": checkpoint.phase,
-        "system_identifier": checkpoint.system_identifier,
-        "timeline": checkpoint.timeline,
-        "mapping_hash": checkpoint.mapping_hash,
-        "schema_hash": checkpoint.schema_hash,
-    }
-
-
-def _checkpoint(properties: Mapping[str, Any]) -> Checkpoint:
-    return Checkpoint(
-        stream=properties["stream"],
-        position=Position(Lsn(properties["lsn"]), properties["ordinal"]),
-        epoch=properties["epoch"],
-        phase=properties["phase"],
-        system_identifier=properties["system_identifier"],
-        timeline=properties["timeline"],
-        mapping_hash=properties["mapping_hash"],
-        schema_hash=properties["schema_hash"],
-        owner=properties.get("owner", ""),
-    )
 
 
 @asynccontextmanager

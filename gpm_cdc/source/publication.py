@@ -4,7 +4,8 @@ A slot can only decode changes that were written while the publication existed: 
 Postgres 18 drops changes without a word, and earlier versions get stuck.
 """
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from psycopg import sql
@@ -15,8 +16,16 @@ from gpm_cdc.source.session import Connection, query
 from gpm_cdc.wording import say
 
 _READ = """
-SELECT p.pubinsert AND p.pubupdate AND p.pubdelete AND p.pubtruncate, p.pubviaroot
+SELECT p.pubinsert AND p.pubupdate AND p.pubdelete AND p.pubtruncate, p.pubviaroot, p.oid::int8
 FROM pg_publication AS p WHERE p.pubname = %s
+"""
+_MEMBERS = """
+SELECT n.nspname, c.relname, r.oid::int8
+FROM pg_publication_rel AS r
+JOIN pg_publication AS p ON p.oid = r.prpubid
+JOIN pg_class AS c ON c.oid = r.prrelid
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE p.pubname = %s
 """
 _TABLES = """
 SELECT t.schemaname, t.tablename, t.rowfilter IS NOT NULL,
@@ -30,8 +39,13 @@ FROM pg_publication_tables AS t WHERE t.pubname = %s
 
 @dataclass(frozen=True, slots=True)
 class PublicationState:
-    """A publication as it is. `filtered` have a row filter, `partial` a column list that leaves columns out."""
+    """A publication as it is. `filtered` have a row filter, `partial` a column list that leaves columns out.
 
+    `oid` and the `memberships` of its tables are new numbers whenever it, or a table in it, was dropped and made again.
+    """
+
+    oid: int
+    memberships: Mapping[TableName, int]
     every_operation: bool
     via_root: bool
     tables: frozenset[TableName]
@@ -48,13 +62,22 @@ async def read_publication(connection: Connection, name: str) -> PublicationStat
         (TableName(str(schema), str(table)), bool(filtered), bool(partial))
         for schema, table, filtered, partial in await query(connection, _TABLES, [name])
     ]
+    members = await query(connection, _MEMBERS, [name])
     return PublicationState(
+        oid=int(str(found[0][2])),
+        memberships={TableName(str(schema), str(table)): int(str(oid)) for schema, table, oid in members},
         every_operation=bool(found[0][0]),
         via_root=bool(found[0][1]),
         tables=frozenset(table for table, _, _ in rows),
         filtered=frozenset(table for table, filtered, _ in rows if filtered),
         partial=frozenset(table for table, _, partial in rows if partial),
     )
+
+
+def identity(state: PublicationState, tables: Sequence[TableName]) -> str:
+    """What stays the same as long as the publication has published `tables` without a gap."""
+    numbers = [state.oid, *(state.memberships.get(table, 0) for table in sorted(tables))]
+    return hashlib.sha256(repr(numbers).encode()).hexdigest()
 
 
 async def create_publication(connection: Connection, name: str, tables: Sequence[TableName]) -> None:

@@ -12,11 +12,12 @@ from gpm_cdc.errors.source import (
     ConnectionLost,
     ReplicationRefused,
     SourceDatabaseMissing,
+    SourceIsPooler,
     SourceLoginRefused,
     SourceRefused,
     SourceTooOld,
     SourceUnreachable,
-    WalLevelTooLow,
+    WalSendersTaken,
 )
 from gpm_cdc.pgoutput.session import connection_options
 
@@ -24,6 +25,7 @@ MINIMUM_VERSION = 150_000
 CONNECT_TIMEOUT_SECONDS = 10
 APPLICATION_NAME = "gpm-cdc"
 _TCP = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
+_LOGIN_REFUSALS = (" authentication failed", "no pg_hba.conf entry", "no password supplied", "not permitted to log in")
 
 type Row = tuple[object, ...]
 type Connection = AsyncConnection[Row]
@@ -32,7 +34,8 @@ type Connection = AsyncConnection[Row]
 async def open_connection(conninfo: str, *, replication: bool = False, **settings: str) -> Connection:
     """An autocommit connection with all pins; `settings` are further server settings for it. The caller closes it.
 
-    Raises SourceUnreachable, SourceLoginRefused, SourceDatabaseMissing, SourceTooOld, ReplicationRefused.
+    Raises SourceUnreachable, SourceLoginRefused, SourceDatabaseMissing, SourceTooOld, SourceIsPooler; as a walsender
+    also ReplicationRefused and WalSendersTaken.
     """
     given = conninfo_to_dict(conninfo)
     options = " ".join(
@@ -51,13 +54,15 @@ async def open_connection(conninfo: str, *, replication: bool = False, **setting
     }
     if replication:
         parameters["replication"] = "database"
-    with translated():
+    try:
         connection = await AsyncConnection.connect(
             "",
             autocommit=True,
             prepare_threshold=None,
             **parameters,  # type: ignore[arg-type]
         )
+    except psycopg.Error as error:
+        raise _connection_error(error) from error
     if connection.info.server_version < MINIMUM_VERSION:
         await connection.close()
         raise SourceTooOld(version=connection.info.parameter_status("server_version"))
@@ -103,32 +108,31 @@ def translate(error: psycopg.Error) -> GpmCdcError:
     """Our error for one of psycopg's, told apart by SQLSTATE."""
     state = error.sqlstate
     detail = first_line(error)
-    if state is None or state.startswith("28") or state == "3D000":
-        return _refused_connection(error, detail)
-    if state.startswith(("08", "57P")):
+    if state is None or state.startswith(("08", "57P")):
         return ConnectionLost(detail=detail)
-    if state == "55000" and "wal_level" in detail:
-        return WalLevelTooLow(level="below logical")
     return SourceRefused(sqlstate=state, detail=detail)
 
 
-def _refused_connection(error: psycopg.Error, detail: str) -> GpmCdcError:
-    """The connection errors of libpq carry no SQLSTATE in psycopg; only their text tells a refusal from silence."""
-    if (
-        "password authentication failed" in detail
-        or "no pg_hba.conf entry" in detail
-        or "no password supplied" in detail
-    ):
+def _connection_error(error: psycopg.Error) -> GpmCdcError:
+    """The error of a connection that did not come about: psycopg gives it no SQLSTATE, only its text tells."""
+    detail = first_line(error)
+    if any(text in detail for text in _LOGIN_REFUSALS) or ("role" in detail and "does not exist" in detail):
         return SourceLoginRefused(detail=detail)
-    if "must be superuser or replication role" in detail or "permission denied to start WAL sender" in detail:
-        return ReplicationRefused(role="the connecting role")
-    if "does not exist" in detail and "database" in detail:
+    if "superuser or replication role" in detail or "permission denied to start WAL sender" in detail:
+        return ReplicationRefused(role=_role(error))
+    if "database" in detail and "does not exist" in detail:
         return SourceDatabaseMissing(detail=detail)
-    if "does not exist" in detail and "role" in detail:
-        return SourceLoginRefused(detail=detail)
-    if isinstance(error, psycopg.OperationalError) and getattr(error, "pgconn", None) is None:
-        return SourceUnreachable(detail=detail)
-    return ConnectionLost(detail=detail)
+    if "exceeds max_wal_senders" in detail:
+        return WalSendersTaken()
+    if "unsupported startup parameter" in detail:
+        return SourceIsPooler(detail=detail)
+    return SourceUnreachable(detail=detail)
+
+
+def _role(error: psycopg.Error) -> str:
+    """Whom the refused connection would have been for, as SQL spells the name."""
+    user = error.pgconn.user if error.pgconn is not None else b""
+    return sql.Identifier(user.decode(errors="replace")).as_string()
 
 
 def first_line(error: psycopg.Error) -> str:

@@ -1,5 +1,7 @@
 """The replication slot of a stream: its state, and whether the stream may go on from it."""
 
+import asyncio
+import time
 from dataclasses import dataclass
 
 from gpm_cdc.domain.lsn import Lsn, parse, render
@@ -7,6 +9,7 @@ from gpm_cdc.errors.source import SlotAhead, SlotForeign, SlotInUse, SlotLost, S
 from gpm_cdc.source.session import Connection, query
 from gpm_cdc.wording import say
 
+_RELEASE_POLL_SECONDS = 0.1
 _READ = """
 SELECT s.slot_type, s.plugin, s.database, s.database = current_database(), s.active_pid, s.confirmed_flush_lsn::text,
        coalesce(s.restart_lsn::text, '0/0'), s.wal_status, s.two_phase, s.temporary,
@@ -56,6 +59,19 @@ async def read_slot(connection: Connection, name: str) -> SlotState | None:
         retained=None if retained is None else int(str(retained)),
         invalidation=None if reason is None else str(reason),
     )
+
+
+async def released_slot(connection: Connection, name: str, seconds: float) -> SlotState | None:
+    """As `read_slot`, once nobody reads the slot, or after `seconds`.
+
+    A walsender that ends gives back the stream's lock before the slot: who gets the lock may be too early for the slot.
+    """
+    deadline = time.monotonic() + seconds
+    while (state := await read_slot(connection, name)) is not None and state.active_pid is not None:
+        if time.monotonic() > deadline:
+            break
+        await asyncio.sleep(_RELEASE_POLL_SECONDS)
+    return state
 
 
 async def drop_slot(connection: Connection, name: str) -> None:

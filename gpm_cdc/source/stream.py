@@ -6,6 +6,7 @@ in COPY BOTH mode, where libpq's own calls read and write frames without blockin
 
 import asyncio
 import hashlib
+import re
 import time
 from dataclasses import dataclass
 from typing import Self
@@ -13,20 +14,31 @@ from typing import Self
 import psycopg
 from psycopg import pq
 
-from gpm_cdc.domain.lsn import Lsn, parse
+from gpm_cdc.domain.lsn import Lsn, parse, render
 from gpm_cdc.errors.source import ConnectionLost, SlotBlocked, SlotInUse, SlotLost, SlotMissing
 from gpm_cdc.pgoutput.framing import standby_status
 from gpm_cdc.pgoutput.messages import POSTGRES_EPOCH_UNIX_US
 from gpm_cdc.pgoutput.session import start_replication
 from gpm_cdc.source.session import Connection, command, first_line, open_connection, translate, translated
+from gpm_cdc.wording import say
 
 FRAMES_PER_DRAIN = 2_000
 """Frames handed over at once: enough to make the waiting cheap, few enough that keepalives are answered in time."""
 
-_LOCK_NOT_AVAILABLE = "55P03"
 _OBJECT_IN_USE = "55006"
 _UNDEFINED_OBJECT = "42704"
 _NOT_IN_PREREQUISITE_STATE = "55000"
+_ACTIVE_FOR = re.compile(r"(\d+)$")
+"""The message's words are in the server's language; the process id is the last of them."""
+
+_WRITERS = """
+SELECT coalesce(l.pid::text, p.gid)
+FROM pg_locks AS l LEFT JOIN pg_prepared_xacts AS p ON p.transaction = l.transactionid
+WHERE l.locktype = 'transactionid' AND l.mode = 'ExclusiveLock' AND l.granted
+  AND l.pid IS DISTINCT FROM pg_backend_pid()
+ORDER BY l.pid
+"""
+"""Whoever has written holds the lock on its own transaction number. Visible to every role, unlike pg_stat_activity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,24 +104,30 @@ class ReplicationStream:
         """Make a logical slot with an exported snapshot.
 
         The server waits for every open writing transaction, in other databases too; SlotBlocked after `lock_timeout`
-        seconds. Raises WalLevelTooLow where logical decoding is off.
+        seconds names them.
         """
         kind = "TEMPORARY " if temporary else ""
         text = f"CREATE_REPLICATION_SLOT \"{slot}\" {kind}LOGICAL pgoutput (SNAPSHOT 'export')"
         try:
             row = (await command(self._connection, text))[0]
         except psycopg.errors.LockNotAvailable as error:
-            raise SlotBlocked(seconds=lock_timeout, pids="?") from error
+            raise SlotBlocked(seconds=f"{lock_timeout:g}", pids=await self._writers()) from error
         except psycopg.Error as error:
             raise translate(error) from error
         return NewSlot(parse(str(row[1])), str(row[2]))
+
+    async def _writers(self) -> str:
+        """The processes with an open transaction that has written, and prepared transactions by their names."""
+        with translated():
+            rows = await command(self._connection, _WRITERS)
+        return ", ".join(str(row[0]) for row in rows) or say("that have ended meanwhile")
 
     async def start(self, slot: str, publication: str, position: Lsn) -> None:
         """Begin the stream after `position`. SlotInUse, SlotMissing or SlotLost where the slot cannot serve it."""
         try:
             await command(self._connection, start_replication(slot, position, [publication]))
         except psycopg.Error as error:
-            raise _start_error(error, slot) from error
+            raise _start_error(error, slot, position) from error
         self._acknowledged = position
 
     async def frames(self) -> list[bytes]:
@@ -182,14 +200,14 @@ def _resolve(ready: "asyncio.Future[None]") -> None:
         ready.set_result(None)
 
 
-def _start_error(error: psycopg.Error, slot: str) -> Exception:
+def _start_error(error: psycopg.Error, slot: str, position: Lsn) -> Exception:
     if error.sqlstate == _OBJECT_IN_USE:
-        words = first_line(error).split()
-        return SlotInUse(slot=slot, pid=words[-1] if words[-1].isdigit() else "?")
+        pid = _ACTIVE_FOR.search(first_line(error))
+        return SlotInUse(slot=slot, pid=0 if pid is None else pid[1])
     if error.sqlstate == _UNDEFINED_OBJECT:
-        return SlotMissing(slot=slot, position="?")
+        return SlotMissing(slot=slot, position=render(position))
     if error.sqlstate == _NOT_IN_PREREQUISITE_STATE:
-        return SlotLost(slot=slot, reason=first_line(error), position="?")
+        return SlotLost(slot=slot, reason=first_line(error), position=render(position))
     return translate(error)
 
 

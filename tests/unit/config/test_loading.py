@@ -161,6 +161,7 @@ def test_what_is_not_toml_says_where(tmp_path: Path, text: str, reason: str) -> 
         ("stream", "shop\n", "match pattern"),
         ("neo4j_uri", "http://localhost:7474", "bolt"),
         ("neo4j_uri", "localhost:7687", "bolt"),
+        ("neo4j_uri", "bolt://localhost:port", "65536"),
         ("batch_rows", 0, "greater than or equal to 1"),
         ("batch_bytes", "many", "byte string"),
         ("transaction_timeout", "nan", "finite"),

@@ -1,0 +1,94 @@
+"""Taking what a mapping owns out of the graph again, in transactions of bounded size.
+
+Needs the mapping alone, not the tables: those may be gone.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from gpm_cdc.cypher.loading import DELETES_PER_TRANSACTION, delete_some
+from gpm_cdc.cypher.quoting import labels, quote
+from gpm_cdc.cypher.schema import CHECKPOINT_LABEL
+from gpm_cdc.cypher.statement import Statements
+from gpm_cdc.mapping.model import GraphMapping
+from gpm_cdc.sink.writer import Neo4jWriter
+
+_PREFIX = "gpm_cdc_"
+_CONSTRAINTS = (
+    "SHOW CONSTRAINTS YIELD name, labelsOrTypes"
+    " WHERE name STARTS WITH $prefix AND labelsOrTypes[0] IN $names RETURN name"
+)
+_INDEXES = (
+    "SHOW INDEXES YIELD name, labelsOrTypes, owningConstraint"
+    " WHERE name STARTS WITH $prefix AND labelsOrTypes[0] IN $names AND owningConstraint IS NULL RETURN name"
+)
+
+
+class Removed(NamedTuple):
+    """How much was there. Relationships that go together with a node are not counted."""
+
+    nodes: int
+    relationships: int
+
+
+async def remove_elements(writer: Neo4jWriter, mapping: GraphMapping) -> Removed:
+    """Delete every relationship and node that `mapping` owns. The users' own relationships on those nodes go, too."""
+    relationships = 0
+    for pattern in dict.fromkeys(_patterns(mapping)):
+        found = [-1]
+        while found[-1]:
+            await _run(writer, delete_some(pattern, found.append))
+        relationships += sum(found[1:])
+    nodes = 0
+    for label in dict.fromkeys(node.label for node in mapping.nodes):
+        text = f"MATCH (n{labels(label)}) WITH n LIMIT {DELETES_PER_TRANSACTION // 10} DETACH DELETE n RETURN count(*)"
+        while count := int((await writer.ask(text))[0][0]):
+            nodes += count
+    return Removed(nodes, relationships)
+
+
+async def _run(writer: Neo4jWriter, steps: Statements) -> None:
+    """Each statement in a transaction of its own: there is no order between them that anybody could see."""
+    try:
+        statement = next(steps)
+        while True:
+            statement = steps.send(await writer.ask(statement.text))
+    except StopIteration:
+        return
+
+
+def _patterns(mapping: GraphMapping) -> Iterator[str]:
+    """One pattern, with relationship `e`, per kind of relationship that the mapping owns."""
+    for node in mapping.nodes:
+        for edge in node.relationships:
+            target = mapping.node(edge.target)
+            if target is not None:
+                near, far = (node, target) if edge.direction == "out" else (target, node)
+                yield f"({labels(near.label)})-[e:{quote(edge.type)}]->({labels(far.label)})"
+    for table in mapping.relationships:
+        start, end = mapping.node(table.start.target), mapping.node(table.end.target)
+        if start is not None and end is not None:
+            types = "|".join(quote(name) for name in table.types)
+            yield f"({labels(start.label)})-[e:{types}]->({labels(end.label)})"
+
+
+async def remove_schema(writer: Neo4jWriter, mapping: GraphMapping) -> int:
+    """Drop our constraints and indexes on the labels and types of `mapping`; how many there were."""
+    names = [
+        *(node.label for node in mapping.nodes),
+        *(kind for table in mapping.relationships for kind in table.types),
+    ]
+    constraints = await writer.ask(_CONSTRAINTS, prefix=_PREFIX, names=names)
+    indexes = await writer.ask(_INDEXES, prefix=_PREFIX, names=names)
+    for (name,) in constraints:
+        await writer.ask(f"DROP CONSTRAINT {quote(name)} IF EXISTS")
+    for (name,) in indexes:
+        await writer.ask(f"DROP INDEX {quote(name)} IF EXISTS")
+    return len(constraints) + len(indexes)
+
+
+async def remove_checkpoint(writer: Neo4jWriter, stream: str) -> None:
+    """Delete the checkpoint of `stream`; with the last one its constraint goes, too."""
+    await writer.ask(f"MATCH (s:{CHECKPOINT_LABEL} {{stream: $stream}}) DETACH DELETE s", stream=stream)
+    if not (await writer.ask(f"MATCH (s:{CHECKPOINT_LABEL}) RETURN count(s)"))[0][0]:
+        await writer.ask("DROP CONSTRAINT gpm_cdc_checkpoint IF EXISTS")
