@@ -1,0 +1,153 @@
+"""`bench stream`: every workload through the daemon, and the ceiling of each operation in the same run."""
+
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+import gpm_cdc
+from gpm_cdc import sandbox
+from gpm_cdc.bench import ceiling
+from gpm_cdc.bench.measurement import Figures, Servers, drain
+from gpm_cdc.bench.workload import MAPPING, SCHEMA, Workload, prepare, write
+from gpm_cdc.errors.bench import BenchRunFailed
+from gpm_cdc.wording import say
+
+OPERATIONS = ("insert", "update", "delete", "mixed")
+SIZES = (1, 100, 1_000)
+CEILING_SIZES = (5_000, 10_000, 20_000)
+CEILING_ROWS = 100_000
+_WARM_UP_ROWS = 60_000
+
+type Tell = Callable[[str], None]
+type Result = dict[str, Any]
+
+
+def plan(rows: int, operations: Sequence[str], sizes: Sequence[int]) -> list[Workload]:
+    """The workloads to measure. Transactions of one row are a tenth as many rows: writing them is what takes long."""
+    return [
+        Workload(operation, size, rows if size > 1 else max(rows // 10, 1))
+        for operation in operations
+        for size in sizes
+    ]
+
+
+def measure(box: sandbox.Sandbox, workloads: Sequence[Workload], tell: Tell) -> Iterator[Result]:
+    """Measure each workload on a sandbox of its own, which is changed; results in the order of `workloads`."""
+    status = sandbox.status(box.directory)
+    pids = {server.name: server.pid or 0 for server in status.servers}
+    servers = Servers(pids["postgres"], pids["neo4j"])
+    ceilings: dict[str, dict[str, float]] = {}
+    with tempfile.TemporaryDirectory(prefix="gpm-cdc-bench-") as directory:
+        config = Path(directory) / "gpm-cdc.toml"
+        config.write_text(MAPPING, encoding="utf-8")
+        environment = _environment(box, config)
+        with psycopg.connect(box.postgres_dsn, autocommit=True) as connection:
+            connection.execute("SET synchronous_commit = off")
+            connection.execute(SCHEMA)
+            drain_quietly(environment)
+            tell(say("warming up"))
+            for operation in dict.fromkeys(workload.operation for workload in workloads):
+                _stream(connection, Workload(operation, 1_000, _WARM_UP_ROWS), environment, servers)
+            for workload in workloads:
+                tell(say("{name}: writing {rows} rows", name=workload.name, rows=workload.rows))
+                figures = _stream(connection, workload, environment, servers)
+                if workload.operation not in ceilings:
+                    tell(say("ceiling of {operation}", operation=workload.operation))
+                    ceilings[workload.operation] = _ceiling(box, workload.operation)
+                    # The ceiling left the graph empty; a stream that finds nothing to update would be measured wrong.
+                    _realign(connection, environment)
+                yield _result(workload, figures, ceilings[workload.operation]["rate"], _versions(connection, box))
+
+
+def _realign(connection: psycopg.Connection[tuple[object, ...]], environment: dict[str, str]) -> None:
+    connection.execute("TRUNCATE item, purchase")
+    drain_quietly(environment)
+
+
+def _stream(
+    connection: psycopg.Connection[tuple[object, ...]],
+    workload: Workload,
+    environment: dict[str, str],
+    servers: Servers,
+) -> Figures:
+    prepare(connection, workload)
+    drain_quietly(environment)
+    write(connection, workload)
+    return drain(environment, servers)
+
+
+def drain_quietly(environment: dict[str, str]) -> None:
+    """Let a daemon catch up without measuring it."""
+    command = [sys.executable, "-m", "gpm_cdc", "run", "--until-current"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode != 0:
+        raise BenchRunFailed(detail=done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "no output")
+
+
+def _ceiling(box: sandbox.Sandbox, operation: str) -> dict[str, float]:
+    asked = {
+        "uri": box.neo4j_uri,
+        "user": box.neo4j_user,
+        "password": box.neo4j_password,
+        "name": operation,
+        "rows": CEILING_ROWS,
+        "sizes": CEILING_SIZES,
+    }
+    # -P keeps the directory of the script off the path: its neighbours bear names of the standard library.
+    command = [sys.executable, "-P", str(ceiling.__file__)]
+    done = subprocess.run(command, input=json.dumps(asked), capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode != 0:
+        raise BenchRunFailed(detail=done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "no output")
+    measured: dict[str, float] = json.loads(done.stdout)
+    return measured
+
+
+def _environment(box: sandbox.Sandbox, config: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GPM_")}
+    return kept | {
+        "GPM_POSTGRES_DSN": box.postgres_dsn,
+        "GPM_NEO4J_URI": box.neo4j_uri,
+        "GPM_NEO4J_USER": box.neo4j_user,
+        "GPM_NEO4J_PASSWORD": box.neo4j_password,
+        "GPM_CONFIG": str(config),
+        "GPM_STREAM": "bench",
+    }
+
+
+def _versions(connection: psycopg.Connection[tuple[object, ...]], box: sandbox.Sandbox) -> dict[str, str]:
+    neo4j = next(server.version for server in sandbox.status(box.directory).servers if server.name == "neo4j")
+    return {
+        "gpm_cdc": gpm_cdc.__version__,
+        "python": platform.python_version(),
+        "postgres": str(connection.info.parameter_status("server_version")),
+        "neo4j": neo4j,
+        "neo4j_driver": importlib.metadata.version("neo4j"),
+    }
+
+
+def _result(workload: Workload, figures: Figures, ceiling_rate: float, versions: dict[str, str]) -> Result:
+    rate = figures.rows / figures.seconds
+    return {
+        "name": workload.name,
+        "rows": figures.rows,
+        "seconds": round(figures.seconds, 3),
+        "rate": round(rate),
+        "ceiling_rate": round(ceiling_rate),
+        "ratio": round(rate / ceiling_rate, 3),
+        "cpu_seconds": {
+            "gpm_cdc": round(figures.cpu_gpm_cdc, 2),
+            "postgres": round(figures.cpu_postgres, 2),
+            "neo4j": round(figures.cpu_neo4j, 2),
+        },
+        "rss_peak_bytes": figures.rss_peak_bytes,
+        "versions": versions,
+    }
