@@ -26,9 +26,9 @@ class TableName(NamedTuple):
 class PgType:
     """A Postgres type as a column uses it.
 
-    `name` is pg_type.typname (`int4`, `numeric`, `_text`), `kind` pg_type.typtype (b base, c composite, d domain, e enum,
-    r range, m multirange, p pseudo), `modifier` atttypmod (-1 none) or the domain's own typtypmod. `element` is set for
-    arrays, `base` for domains (one step down; `resolved` goes all the way).
+    `name` is pg_type.typname (`int4`, `numeric`, `_text`), `kind` pg_type.typtype (b base, c composite, d domain,
+    e enum, r range, m multirange, p pseudo), `modifier` atttypmod (-1 none) or the domain's own typtypmod. `element` is
+    set for arrays, `base` for domains (one step down; `resolved` goes all the way).
     """
 
     oid: int
