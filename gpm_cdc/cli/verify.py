@@ -17,6 +17,10 @@ from gpm_cdc.config.settings import Settings
 from gpm_cdc.domain.catalogue import TableName
 from gpm_cdc.domain.lsn import Lsn, render
 from gpm_cdc.errors.base import ExitCode
+from gpm_cdc.mapping.model import GraphMapping
+from gpm_cdc.observability import keys
+from gpm_cdc.ports.verification import VerifyObserver
+from gpm_cdc.runtime.history import recorded
 from gpm_cdc.runtime.mapped import read_mapping
 from gpm_cdc.runtime.verify import VerifyOrders, verify as compare
 from gpm_cdc.verification.report import Finding, KeyValue, Report, Unsettled
@@ -129,12 +133,22 @@ def verify(settings: Settings, *, as_json: bool, tables: tuple[str, ...], strict
     orders = VerifyOrders(tables=tuple(map(TableName.parse, tables)), strict=strict, timeout=timeout)
     observer = _TerminalObserver() if sys.stderr.isatty() else _SilentObserver()
     with observer if isinstance(observer, _TerminalObserver) else nullcontext():
-        report = asyncio.run(compare(settings, mapping, orders, observer))
+        report = asyncio.run(_compare(settings, mapping, orders, observer))
     if as_json:
         show_json(report.as_json())
     else:
         _show(report)
     return _EXIT_CODES[report.verdict]
+
+
+async def _compare(settings: Settings, mapping: GraphMapping, orders: VerifyOrders, observer: VerifyObserver) -> Report:
+    async with recorded(settings, "verify") as entry:
+        report = await compare(settings, mapping, orders, observer)
+        entry.verdict = report.verdict
+        if report.position is not None:
+            entry.reached(report.position)
+        entry.count(keys.ELEMENT_COUNT, report.elements_checked)
+    return report
 
 
 def _show(report: Report) -> None:

@@ -128,11 +128,15 @@ class Application:
         holders = self._holders.setdefault(plan, _Holders())
         holders.renamed = [rename.new for rename in batch.renamed]
         for group, rows in batch.inserted.items():
+            holders.new += nodes.keys_of(plan, rows)
+            if batch.emptied:
+                # Some are nodes of before, kept in place: they have relationships to compare.
+                yield from self._update_nodes(plan, group, rows, referenced)
+                continue
             if self._create:
                 yield from nodes.create(plan, group, rows)
             else:
                 yield from nodes.merge(plan, group, rows, (), ())
-            holders.new += nodes.keys_of(plan, rows)
             for edge in plan.edges:
                 self._edge_work(edge).fresh += edges.rows_of(edge, rows)
         for group, rows in batch.updated.items():

@@ -87,9 +87,3 @@ def keyed_ids(plan: NodePlan, rows: Sequence[FieldRow], take: Callable[[Iterable
     for chunk in chunks([plan.project_places(places, row) for row in rows]):
         records = yield Statement(text, chunk, returns=True)
         take(record[0] for record in records)
-
-
-def delete_by_id(element_ids: Sequence[str]) -> Statements:
-    """Delete nodes with all their relationships."""
-    for chunk in chunks(element_ids):
-        yield Statement("UNWIND $rows AS r MATCH (n) WHERE elementId(n) = r DETACH DELETE n", chunk)

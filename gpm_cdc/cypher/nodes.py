@@ -20,9 +20,31 @@ def delete(batch: NodeBatch) -> Statements:
     """Delete nodes by their keys of before, with every relationship on them."""
     plan = batch.plan
     if batch.emptied:
-        yield Statement(f"MATCH (n{labels(plan.label)}) DETACH DELETE n")
+        yield from _empty(plan, [row for rows in batch.inserted.values() for row in rows])
     for rows in chunks(batch.deleted):
         yield Statement(f"{found_text(plan)} DETACH DELETE n", rows)
+
+
+def _empty(plan: NodePlan, inserted: Sequence[WireRow]) -> Statements:
+    """Delete the nodes of before, but for those whose keys are inserted again.
+
+    Deleting and creating the same indexed keys in one transaction costs the square of their number.
+    """
+    kept: set[str] = set()
+    for rows in chunks(keys_of(plan, inserted)):
+        records = yield Statement(f"{found_text(plan)} RETURN elementId(n)", rows, returns=True)
+        kept.update(record[0] for record in records)
+    if not kept:
+        yield Statement(f"MATCH (n{labels(plan.label)}) DETACH DELETE n")
+        return
+    records = yield Statement(f"MATCH (n{labels(plan.label)}) RETURN elementId(n)", returns=True)
+    yield from delete_by_id([record[0] for record in records if record[0] not in kept])
+
+
+def delete_by_id(element_ids: Sequence[str]) -> Statements:
+    """Delete nodes with all their relationships."""
+    for chunk in chunks(element_ids):
+        yield Statement("UNWIND $rows AS r MATCH (n) WHERE elementId(n) = r DETACH DELETE n", chunk)
 
 
 def rename(batch: NodeBatch) -> Statements:

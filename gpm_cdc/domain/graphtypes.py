@@ -13,11 +13,12 @@ from gpm_cdc.domain.values import GraphValue, Wire
 _PLAIN: Final = "{p} IS :: BOOLEAN | INTEGER | FLOAT | STRING | " + " | ".join(
     f"LIST<{element} NOT NULL>" for element in ("BOOLEAN", "INTEGER", "FLOAT", "STRING")
 )
-_OTHERWISE: Final = f"WHEN {_PLAIN} THEN {{p}} ELSE ['other', valueType({{p}}), toStringOrNull({{p}})] END"
+_OTHERWISE: Final = f"WHEN {_PLAIN} THEN {{p}} ELSE ['other', 0, valueType({{p}}), toStringOrNull({{p}})] END"
 
 GUARDED_COMPONENT: Final = f"CASE {_OTHERWISE}"
 """Reads a property `{p}` of unknown type: plain values and lists of them as they are, others as a list tagged `other`.
 
+The number in it keeps it apart from every list of texts, since a stored list holds values of one type.
 The driver tells a byte array, which Cypher takes for a list of integers, from such a list.
 """
 

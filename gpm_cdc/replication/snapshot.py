@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from gpm_cdc.cypher import loading
+from gpm_cdc.cypher import loading, nodes
 from gpm_cdc.cypher.statement import Statements, no_statements
 from gpm_cdc.ports.graph import Checkpoint, GraphWriter, Position
 from gpm_cdc.ports.observer import Observer
@@ -94,7 +94,7 @@ class Snapshot:
         leftover = sorted(before)
         for start in range(0, len(leftover), self.batch_rows):
             part = leftover[start : start + self.batch_rows]
-            await self._write(partial(loading.delete_by_id, part))
+            await self._write(partial(nodes.delete_by_id, part))
 
     async def _clear_relationships(self) -> None:
         for pattern in loading.mapped_relationship_patterns(self.plan):

@@ -9,7 +9,7 @@ from gpm_cdc.verification.report import KeyValue
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TAGGED = {"date", "local_datetime", "zoned_datetime", "local_time", "zoned_time", "duration", "point"}
-_KIND_AND_TEXT = 2
+_MARK_KIND_TEXT = 3
 _NAMES = {bool: "BOOLEAN", int: "INTEGER", float: "FLOAT", str: "STRING", bytes: "BYTES", bytearray: "BYTES"}
 
 
@@ -20,8 +20,8 @@ def typed(value: GraphValue) -> str:
     if not isinstance(value, list):
         return f"{_NAMES[type(value)]} {_scalar(value)}"
     tag, parts = (value[0], value[1:]) if value else (None, [])
-    if tag == "other" and len(parts) == _KIND_AND_TEXT:
-        kind, text = parts
+    if tag == "other" and len(parts) == _MARK_KIND_TEXT and parts[0] == 0:
+        _, kind, text = parts
         return f"{str(kind).removesuffix(' NOT NULL')} {'' if text is None else str(text)}".rstrip()
     if _is_built(value) and isinstance(tag, str):
         return f"{_named(tag)} {_built(tag, parts)}"

@@ -13,8 +13,10 @@ _NANOSECONDS = 1_000_000_000
 
 _COMPONENTS = {
     "DATE": "[duration.inDays(date({year: 1970, month: 1, day: 1}), x).days]",
-    "LOCAL DATETIME": "[datetime({datetime: x, timezone: 'Z'}).epochSeconds, x.nanosecond]",
-    "ZONED DATETIME": "[x.epochSeconds, x.nanosecond, x.offsetSeconds, x.timezone]",
+    "LOCAL DATETIME": "[duration.inSeconds(localdatetime({year: 1970}), x).seconds, x.nanosecond]",
+    "ZONED DATETIME": (
+        "[duration.inSeconds(datetime({epochSeconds: 0}), x).seconds, x.nanosecond, x.offsetSeconds, x.timezone]"
+    ),
     "LOCAL TIME": "[x.hour, x.minute, x.second, x.nanosecond]",
     "ZONED TIME": "[x.hour, x.minute, x.second, x.nanosecond, x.offsetSeconds]",
     "DURATION": "[x.months, x.days, x.seconds, x.nanosecondsOfSecond]",

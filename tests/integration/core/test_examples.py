@@ -175,6 +175,22 @@ async def test_truncate_cascade(stream: Pipeline, run: Run) -> None:
     await stream.check()
 
 
+async def test_truncate_and_reload(stream: Pipeline, run: Run) -> None:
+    """Rows that come back after a TRUNCATE in the same transaction keep their nodes, with what users hung on them."""
+    await begin(stream, PARENTS)
+    stream.driver.execute_query("MATCH (p:Parent {id: 1}) CREATE (p)-[:NOTED]->(:Note {text: 'mine'})")
+    await run(
+        "TRUNCATE parent CASCADE; INSERT INTO parent (id, code) VALUES (1, 'z'), (7, 'q');"
+        "INSERT INTO child (id, parent) VALUES (10, 7), (12, 1)"
+    )
+    await stream.caught_up()
+    kept = stream.driver.execute_query(
+        "MATCH (:Parent {id: 1})-[:NOTED]->(n:Note) DETACH DELETE n RETURN count(*) AS n"
+    )
+    assert kept.records[0]["n"] == 1
+    await stream.check()
+
+
 async def test_truncate_between_changes(stream: Pipeline, run: Run) -> None:
     """What came before a TRUNCATE in a transaction is gone, what comes after it stays."""
     await begin(stream, "INSERT INTO place VALUES (1, 'a', 'one'); INSERT INTO visit VALUES (1, 1, 'a'), (2, 5, 'e')")

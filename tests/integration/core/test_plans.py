@@ -7,7 +7,7 @@ from typing import Any, cast
 import neo4j
 import pytest
 
-from gpm_cdc.cypher import loading
+from gpm_cdc.cypher import loading, nodes
 from gpm_cdc.cypher.apply import statements
 from gpm_cdc.cypher.schema import schema
 from gpm_cdc.cypher.statement import Record, Statement, Statements
@@ -232,7 +232,7 @@ def _copies(plan: GraphPlan) -> Iterator[str]:
         yield from texts_of(loading.load_relationships(table, [tuple(rows_of(table, 1, selected))]))
     for pattern in loading.mapped_relationship_patterns(plan):
         yield from texts_of(loading.delete_some(pattern, lambda _: None))
-    yield from texts_of(loading.delete_by_id(["4:x:1"]))
+    yield from texts_of(nodes.delete_by_id(["4:x:1"]))
 
 
 def operators(plan: dict[str, Any]) -> Iterator[str]:

@@ -439,7 +439,7 @@ def test_a_property_of_unknown_type_is_read_without_failing(graph: neo4j.Session
         statement = f"CREATE (n:Probe) SET n.v = {value} RETURN {read}, valueType(n.v)"
         got, stored_type = graph.run(statement).single(strict=True)
         if isinstance(got, list) and got[0] == "other":
-            assert got[1] == stored_type
+            assert got[1:3] == [0, stored_type]
         else:
             assert type(got) in {int, float, bool, str, list}, kind
         assert canonical(got)

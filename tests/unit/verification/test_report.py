@@ -53,9 +53,10 @@ def test_the_verdict_follows_from_what_is_known(
         (["date", "x"], 'LIST [STRING "date", STRING "x"]'),
         (["date"], 'LIST [STRING "date"]'),
         (["list<date>"], 'LIST [STRING "list<date>"]'),
+        (["other", "DATE NOT NULL", "x"], 'LIST [STRING "other", STRING "DATE NOT NULL", STRING "x"]'),
         (["other", "a", "b", "c"], 'LIST [STRING "other", STRING "a", STRING "b", STRING "c"]'),
-        (["other", "DATE NOT NULL", "2020-01-01"], "DATE 2020-01-01"),
-        (["other", "LIST<DATE NOT NULL> NOT NULL", None], "LIST<DATE NOT NULL>"),
+        (["other", 0, "DATE NOT NULL", "2020-01-01"], "DATE 2020-01-01"),
+        (["other", 0, "LIST<DATE NOT NULL> NOT NULL", None], "LIST<DATE NOT NULL>"),
     ],
 )
 def test_a_value_is_told_with_its_type(value: GraphValue, text: str) -> None:
