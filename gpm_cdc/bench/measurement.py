@@ -17,7 +17,7 @@ _NOT_A_WINDOW = 0.001
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """`seconds` from the first frame asked for to the last batch committed; processor seconds within that time."""
+    """`seconds` from the beginning of the first write to the last commit; processor seconds since the stream began."""
 
     rows: int
     seconds: float
@@ -78,15 +78,18 @@ def drain(environment: Mapping[str, str], servers: Servers) -> Figures:
     batches = [line for line in lines if line["event"] == "batch"]
     if process.returncode != 0 or first is None or not batches:
         raise BenchRunFailed(detail=_tail(lines))
-    begun = next(line for line in lines if line["event"] == "streaming")
     return Figures(
         rows=sum(int(str(line[keys.CHANGE_COUNT])) for line in batches),
-        seconds=max(_time(batches[-1]) - _time(begun), _NOT_A_WINDOW),
+        seconds=max(_time(batches[-1]) - _time(batches[0]) + _elapsed(batches[0]), _NOT_A_WINDOW),
         cpu_gpm_cdc=last[0] - first[0],
         cpu_postgres=last[1] - first[1],
         cpu_neo4j=last[2] - first[2],
         rss_peak_bytes=peak,
     )
+
+
+def _elapsed(line: Mapping[str, object]) -> float:
+    return float(str(line[keys.ELAPSED_SECONDS]))
 
 
 def _time(line: Mapping[str, object]) -> float:

@@ -56,13 +56,15 @@ def measure(box: sandbox.Sandbox, workloads: Sequence[Workload], tell: Tell) -> 
             drain_quietly(environment)
             tell(say("warming up"))
             for operation in dict.fromkeys(workload.operation for workload in workloads):
+                _ceiling(box, operation, _WARM_UP_ROWS)
+                _realign(connection, environment)
                 _stream(connection, Workload(operation, 1_000, _WARM_UP_ROWS), environment, servers)
             for workload in workloads:
                 tell(say("{name}: writing {rows} rows", name=workload.name, rows=workload.rows))
                 figures = _stream(connection, workload, environment, servers)
                 if workload.operation not in ceilings:
                     tell(say("ceiling of {operation}", operation=workload.operation))
-                    ceilings[workload.operation] = _ceiling(box, workload.operation)
+                    ceilings[workload.operation] = _ceiling(box, workload.operation, CEILING_ROWS)
                     # The ceiling left the graph empty; a stream that finds nothing to update would be measured wrong.
                     _realign(connection, environment)
                 yield _result(workload, figures, ceilings[workload.operation]["rate"], _versions(connection, box))
@@ -90,23 +92,29 @@ def drain_quietly(environment: dict[str, str]) -> None:
     command = [sys.executable, "-m", "gpm_cdc", "run", "--until-current"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode != 0:
-        raise BenchRunFailed(detail=done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "no output")
+        raise BenchRunFailed(detail=_complaint(done.stderr))
 
 
-def _ceiling(box: sandbox.Sandbox, operation: str) -> dict[str, float]:
+def _complaint(text: str) -> str:
+    """The line that says what went wrong: ours, or the last of another program."""
+    lines = text.strip().splitlines() or ["-"]
+    return next((line for line in lines if line.startswith("error: ")), lines[-1])
+
+
+def _ceiling(box: sandbox.Sandbox, operation: str, rows: int) -> dict[str, float]:
     asked = {
         "uri": box.neo4j_uri,
         "user": box.neo4j_user,
         "password": box.neo4j_password,
         "name": operation,
-        "rows": CEILING_ROWS,
+        "rows": rows,
         "sizes": CEILING_SIZES,
     }
     # -P keeps the directory of the script off the path: its neighbours bear names of the standard library.
     command = [sys.executable, "-P", str(ceiling.__file__)]
     done = subprocess.run(command, input=json.dumps(asked), capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode != 0:
-        raise BenchRunFailed(detail=done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "no output")
+        raise BenchRunFailed(detail=_complaint(done.stderr))
     measured: dict[str, float] = json.loads(done.stdout)
     return measured
 

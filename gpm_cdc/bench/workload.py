@@ -75,6 +75,9 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
 }
 """Each operation's statements for the keys of one transaction."""
 
+_FILLED_AT_ONCE = 10_000
+"""Rows per transaction: one of all the rows would be one of Neo4j too, and beyond its memory."""
+
 _FILLING: dict[str, str] = {"update": _ITEMS, "delete": _ITEMS, "mixed": _OLD}
 
 
@@ -98,8 +101,10 @@ def prepare(connection: psycopg.Connection[tuple[object, ...]], workload: Worklo
     if workload.operation == "mixed":
         connection.execute(_ITEMS, {"first": 1, "last": REFERENCED_ITEMS})
     filling = _FILLING.get(workload.operation)
-    if filling is not None:
-        connection.execute(filling, {"first": 1, "last": workload.rows})
+    if filling is None:
+        return
+    for first in range(1, workload.rows + 1, _FILLED_AT_ONCE):
+        connection.execute(filling, {"first": first, "last": min(first + _FILLED_AT_ONCE - 1, workload.rows)})
 
 
 def write(connection: psycopg.Connection[tuple[object, ...]], workload: Workload) -> None:

@@ -4,7 +4,7 @@ Rows are grouped by what one statement can treat alike: which fields are known, 
 discriminator chose. Each key appears once.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -27,6 +27,9 @@ class Group(NamedTuple):
 
 
 type Groups = dict[Group, list[WireRow]]
+
+ROWS_PER_STEP = 250
+"""About a millisecond of work."""
 
 
 class Rename(NamedTuple):
@@ -89,13 +92,24 @@ def _size(batch: NodeBatch | RelationshipBatch) -> int:
 
 def build(coalescer: Coalescer) -> GraphBatch:
     """Project the net changes that `coalescer` collected."""
+    steps = building(coalescer)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            batch: GraphBatch = done.value
+            return batch
+
+
+def building(coalescer: Coalescer) -> Generator[None, None, GraphBatch]:
+    """As `build`, pausing after every ROWS_PER_STEP rows, so that whoever drives it can do something else meanwhile."""
     batch = GraphBatch()
     for changes in coalescer.tables.values():
         planned = changes.plan
         if isinstance(planned, NodePlan):
-            batch.nodes.append(_nodes(planned, changes))
+            batch.nodes.append((yield from _nodes(planned, changes)))
         else:
-            batch.relationships.append(_relationships(planned, changes))
+            batch.relationships.append((yield from _relationships(planned, changes)))
     return batch
 
 
@@ -129,21 +143,24 @@ def group_of(planned: PlannedTable, row: FieldRow) -> Group:
 def _known(row: FieldRow) -> tuple[int, ...]:
     if UNCHANGED in row:
         return tuple(index for index, value in enumerate(row) if value is not UNCHANGED)
-    return _ALL[len(row)]
+    return _WHOLE[len(row)].known
 
 
-class _Ranges(dict[int, tuple[int, ...]]):
-    def __missing__(self, size: int) -> tuple[int, ...]:
-        self[size] = tuple(range(size))
+class _WholeRows(dict[int, Group]):
+    """The group of rows of each size of which everything is known and nothing chosen: one object, made once."""
+
+    def __missing__(self, size: int) -> Group:
+        self[size] = Group(tuple(range(size)), None)
         return self[size]
 
 
-_ALL = _Ranges()
+_WHOLE = _WholeRows()
 
 
 def _append(groups: Groups, planned: PlannedTable, row: FieldRow, *, new: bool) -> None:
     """Add `row` to its group. `new` says that its key is new to the graph, which an index has to hold."""
-    group = Group(_known(row), None if planned.selector is None else choice_of(planned, row))
+    whole = UNCHANGED not in row
+    group = _WHOLE[len(row)] if whole and planned.selector is None else group_of(planned, row)
     projected = planned.project(row)
     # An integer always fits; it is by far the most frequent key.
     if new and (planned.key_size > 1 or type(projected[0]) is not int):
@@ -169,10 +186,12 @@ def _key(planned: PlannedTable, key: Key) -> list[Wire]:
     return planned.project_key(key if isinstance(key, tuple) else (key,))
 
 
-def _nodes(planned: NodePlan, changes: TableChanges) -> NodeBatch:
+def _nodes(planned: NodePlan, changes: TableChanges) -> Generator[None, None, NodeBatch]:
     batch = NodeBatch(planned, changes.emptied, [_key(planned, key) for key in changes.gone])
     inserted, updated, renamed = batch.inserted, batch.updated, batch.renamed
-    for key, (origin, row) in changes.rows.items():
+    for number, (key, (origin, row)) in enumerate(changes.rows.items(), start=1):
+        if number % ROWS_PER_STEP == 0:
+            yield
         if origin is None:
             _append(inserted, planned, row, new=True)
             continue
@@ -182,9 +201,11 @@ def _nodes(planned: NodePlan, changes: TableChanges) -> NodeBatch:
     return batch
 
 
-def _relationships(planned: RelationshipPlan, changes: TableChanges) -> RelationshipBatch:
+def _relationships(planned: RelationshipPlan, changes: TableChanges) -> Generator[None, None, RelationshipBatch]:
     batch = RelationshipBatch(planned, changes.emptied, [_key(planned, key) for key in changes.gone])
-    for key, (origin, row) in changes.rows.items():
+    for number, (key, (origin, row)) in enumerate(changes.rows.items(), start=1):
+        if number % ROWS_PER_STEP == 0:
+            yield
         if origin is None:
             _append(batch.inserted, planned, row, new=True)
         elif origin != key:

@@ -19,6 +19,9 @@ type Key = str | FieldRow
 
 type Planned = NodePlan | RelationshipPlan
 
+_ROW_CHANGES = (Insert, Update, Delete)
+"""Made once: a union written out in the loop would be built anew for every row."""
+
 
 class TableChanges:
     """Net changes of one table. `rows` maps the key at the end to (key at the beginning or None, fields).
@@ -162,7 +165,7 @@ class Coalescer:
         """Fold the events of one transaction, in their order, into the net changes."""
         opened = self._open
         for event in events:
-            if isinstance(event, Insert | Update | Delete):
+            if isinstance(event, _ROW_CHANGES):
                 oid = event.relation
                 table = opened[oid] if oid in opened else self._table(oid)
                 if table is None:

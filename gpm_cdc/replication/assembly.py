@@ -12,6 +12,9 @@ from gpm_cdc.pgoutput.messages import Begin, Commit
 
 type Event = Relation | Change
 
+_EVENTS = (Insert, Update, Delete, Relation, Truncate)
+"""Made once: a union written out in the loop would be built anew for every row."""
+
 
 class Transaction(NamedTuple):
     """A committed transaction: its events in order. `end_lsn` is the position after it, to checkpoint and confirm."""
@@ -55,7 +58,7 @@ class Assembler:
                     done.append(Heartbeat(Lsn(0), reply_requested=True))
                 continue
             message = decode(payload)
-            if isinstance(message, Insert | Update | Delete | Relation | Truncate):
+            if isinstance(message, _EVENTS):
                 if events is None:
                     raise StreamDisordered(message=type(message).__name__)
                 events.append(message)

@@ -15,7 +15,7 @@ from gpm_cdc.errors.sink import GraphKeyTaken
 from gpm_cdc.ports.graph import Checkpoint, GraphWriter, Position
 from gpm_cdc.ports.observer import BatchReport, Observer
 from gpm_cdc.ports.source import ChangeSource
-from gpm_cdc.projection.batch import GraphBatch, build
+from gpm_cdc.projection.batch import GraphBatch, building
 from gpm_cdc.projection.coalesce import Bindings, Coalescer
 from gpm_cdc.projection.plan import GraphPlan
 from gpm_cdc.replication.assembly import Assembler, Heartbeat, Transaction
@@ -63,8 +63,17 @@ class _OpenBatch:
             and self.byte_count + item.byte_count <= limits.batch_bytes
         )
 
-    def close(self) -> "_ClosedBatch":
-        return _ClosedBatch(build(self._coalescer), self.position, self.transactions, self.changes, self.commit_time_us)
+    async def close(self) -> "_ClosedBatch":
+        steps = building(self._coalescer)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as done:
+                graph: GraphBatch = done.value
+                break
+            # The answers of the sink wait for this task: whoever works long at a stretch here slows the writer down.
+            await asyncio.sleep(0)
+        return _ClosedBatch(graph, self.position, self.transactions, self.changes, self.commit_time_us)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +171,7 @@ class Streaming:
                     await changed.wait()
                     continue
                 await asyncio.sleep(0)
-            await self._ready.put(batch.close())
+            await self._ready.put(await batch.close())
 
     def _busy(self) -> bool:
         return self._writing or not self._ready.empty()
