@@ -4,10 +4,12 @@ import importlib.metadata
 import json
 import os
 import platform
+import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,51 +42,74 @@ def plan(rows: int, operations: Sequence[str], sizes: Sequence[int]) -> list[Wor
     ]
 
 
-def measure(box: sandbox.Sandbox, workloads: Sequence[Workload], tell: Tell) -> Iterator[Result]:
-    """Measure each workload on a sandbox of its own, which is changed; results in the order of `workloads`."""
+def measure(box: sandbox.Sandbox, workloads: Sequence[Workload], repeats: int, tell: Tell) -> Iterator[Result]:
+    """Measure each workload on a sandbox of its own, which is changed; results in the order of `workloads`.
+
+    Stream and ceiling take turns, `repeats` times each, since the server gets faster while it is warm and the machine
+    may have other work; medians are what is told.
+    """
     status = sandbox.status(box.directory)
     pids = {server.name: server.pid or 0 for server in status.servers}
-    servers = Servers(pids["postgres"], pids["neo4j"])
-    ceilings: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory(prefix="gpm-cdc-bench-") as directory:
         config = Path(directory) / "gpm-cdc.toml"
         config.write_text(MAPPING, encoding="utf-8")
-        environment = _environment(box, config)
         with psycopg.connect(box.postgres_dsn, autocommit=True) as connection:
             connection.execute("SET synchronous_commit = off")
             connection.execute(SCHEMA)
-            drain_quietly(environment)
-            tell(say("warming up"))
+            servers = Servers(pids["postgres"], pids["neo4j"])
+            turns = _Turns(box, connection, _environment(box, config), servers)
+            drain_quietly(turns.environment)
+            sizes = {}
             for operation in dict.fromkeys(workload.operation for workload in workloads):
-                _ceiling(box, operation, _WARM_UP_ROWS)
-                _realign(connection, environment)
-                _stream(connection, Workload(operation, 1_000, _WARM_UP_ROWS), environment, servers)
+                tell(say("warming up: {operation}", operation=operation))
+                sizes[operation] = int(turns.ceiling(operation, _WARM_UP_ROWS, CEILING_SIZES)["size"])
+                turns.stream(Workload(operation, 1_000, _WARM_UP_ROWS))
             for workload in workloads:
-                tell(say("{name}: writing {rows} rows", name=workload.name, rows=workload.rows))
-                figures = _stream(connection, workload, environment, servers)
-                if workload.operation not in ceilings:
-                    tell(say("ceiling of {operation}", operation=workload.operation))
-                    ceilings[workload.operation] = _ceiling(box, workload.operation, CEILING_ROWS)
-                    # The ceiling left the graph empty; a stream that finds nothing to update would be measured wrong.
-                    _realign(connection, environment)
-                yield _result(workload, figures, ceilings[workload.operation]["rate"], _versions(connection, box))
+                tell(say("measuring {name}", name=workload.name))
+                figures, ceilings = [], []
+                for _ in range(repeats):
+                    figures.append(turns.stream(workload))
+                    best = [sizes[workload.operation]]
+                    ceilings.append(turns.ceiling(workload.operation, CEILING_ROWS, best)["rate"])
+                yield _result(workload, figures, statistics.median(ceilings), _versions(connection, box))
 
 
-def _realign(connection: psycopg.Connection[tuple[object, ...]], environment: dict[str, str]) -> None:
-    connection.execute("TRUNCATE item, purchase")
-    drain_quietly(environment)
+@dataclass(frozen=True, slots=True)
+class _Turns:
+    """What is measured in turn on one pair of servers."""
 
+    box: sandbox.Sandbox
+    connection: psycopg.Connection[tuple[object, ...]]
+    environment: dict[str, str]
+    servers: Servers
 
-def _stream(
-    connection: psycopg.Connection[tuple[object, ...]],
-    workload: Workload,
-    environment: dict[str, str],
-    servers: Servers,
-) -> Figures:
-    prepare(connection, workload)
-    drain_quietly(environment)
-    write(connection, workload)
-    return drain(environment, servers)
+    def stream(self, workload: Workload) -> Figures:
+        """The daemon catching up with `workload`."""
+        prepare(self.connection, workload)
+        drain_quietly(self.environment)
+        write(self.connection, workload)
+        return drain(self.environment, self.servers)
+
+    def ceiling(self, operation: str, rows: int, sizes: Sequence[int]) -> dict[str, float]:
+        """The bare loop at the best of `sizes`; tables and graph are empty afterwards."""
+        asked = {
+            "uri": self.box.neo4j_uri,
+            "user": self.box.neo4j_user,
+            "password": self.box.neo4j_password,
+            "name": operation,
+            "rows": rows,
+            "sizes": sizes,
+        }
+        # -P keeps the directory of the script off the path: its neighbours bear names of the standard library.
+        command = [sys.executable, "-P", str(ceiling.__file__)]
+        done = subprocess.run(command, input=json.dumps(asked), capture_output=True, text=True, check=False)  # noqa: S603
+        if done.returncode != 0:
+            raise BenchRunFailed(detail=_complaint(done.stderr))
+        # The graph is empty now; a stream that finds nothing to update there would be measured wrong.
+        self.connection.execute("TRUNCATE item, purchase")
+        drain_quietly(self.environment)
+        measured: dict[str, float] = json.loads(done.stdout)
+        return measured
 
 
 def drain_quietly(environment: dict[str, str]) -> None:
@@ -99,24 +124,6 @@ def _complaint(text: str) -> str:
     """The line that says what went wrong: ours, or the last of another program."""
     lines = text.strip().splitlines() or ["-"]
     return next((line for line in lines if line.startswith("error: ")), lines[-1])
-
-
-def _ceiling(box: sandbox.Sandbox, operation: str, rows: int) -> dict[str, float]:
-    asked = {
-        "uri": box.neo4j_uri,
-        "user": box.neo4j_user,
-        "password": box.neo4j_password,
-        "name": operation,
-        "rows": rows,
-        "sizes": CEILING_SIZES,
-    }
-    # -P keeps the directory of the script off the path: its neighbours bear names of the standard library.
-    command = [sys.executable, "-P", str(ceiling.__file__)]
-    done = subprocess.run(command, input=json.dumps(asked), capture_output=True, text=True, check=False)  # noqa: S603
-    if done.returncode != 0:
-        raise BenchRunFailed(detail=_complaint(done.stderr))
-    measured: dict[str, float] = json.loads(done.stdout)
-    return measured
 
 
 def _environment(box: sandbox.Sandbox, config: Path) -> dict[str, str]:
@@ -142,7 +149,8 @@ def _versions(connection: psycopg.Connection[tuple[object, ...]], box: sandbox.S
     }
 
 
-def _result(workload: Workload, figures: Figures, ceiling_rate: float, versions: dict[str, str]) -> Result:
+def _result(workload: Workload, measured: Sequence[Figures], ceiling_rate: float, versions: dict[str, str]) -> Result:
+    figures = sorted(measured, key=lambda each: each.rows / each.seconds)[len(measured) // 2]
     rate = figures.rows / figures.seconds
     return {
         "name": workload.name,

@@ -12,6 +12,7 @@ from gpm_cdc.cli.rendering import show_json, show_table
 from gpm_cdc.wording import say
 
 _ROWS = 200_000
+_REPEATS = 3
 
 
 @click.group()
@@ -47,20 +48,24 @@ def bench() -> None:
     show_default=True,
     help="Rows per transaction; may be repeated.",
 )
+@click.option(
+    "--repeat", "repeats", type=click.IntRange(min=1), default=_REPEATS, show_default=True, help="Turns of each."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 @with_verbosity
-def stream(*, rows: int, operations: tuple[str, ...], sizes: tuple[int, ...], as_json: bool) -> None:
+def stream(*, rows: int, operations: tuple[str, ...], sizes: tuple[int, ...], repeats: int, as_json: bool) -> None:
     """How many changed rows per second pass from Postgres into Neo4j.
 
     Runs on a sandbox of its own. Rows are committed while the daemon is stopped, then it catches up: the rate is that
-    of the stream, not of the writer. The ceiling is what a bare loop that sends the same rows to Neo4j reaches.
+    of the stream, not of the writer. The ceiling is what a bare loop that sends the same rows to Neo4j reaches. Both
+    are measured in turn, and medians are shown.
     """
     console = Console(stderr=True)
     results: list[Result] = []
     with console.status(say("starting a sandbox")) as status:
         box = asyncio.run(sandbox.up(ephemeral=True))
         try:
-            results.extend(measure(box, plan(rows, operations, sizes), status.update))
+            results.extend(measure(box, plan(rows, operations, sizes), repeats, status.update))
         finally:
             asyncio.run(sandbox.down(box.directory))
     if as_json:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
@@ -11,6 +11,7 @@ import stamina
 
 from gpm_cdc.config.settings import Settings
 from gpm_cdc.cypher.statement import no_statements
+from gpm_cdc.domain.catalogue import TableName
 from gpm_cdc.domain.lsn import Lsn
 from gpm_cdc.errors.base import GpmCdcError
 from gpm_cdc.errors.sink import GraphNotEmpty
@@ -225,57 +226,64 @@ class Daemon:
     ) -> Checkpoint:
         """A new stream, or one whose copy was interrupted: publication, slot, copy, in this order."""
         settings, plan = self._settings, mapped.plan
-        slot = await released_slot(postgres, settings.slot_name, settings.lock_timeout)
-        if slot is not None:
-            require_ours(slot)
-            if found is None:
-                raise SlotForeign(slot=slot.name, detail=say("it exists, but the graph has no checkpoint for it"))
-        fresh = found is None
-        for node in plan.nodes if fresh else ():
-            count = await mapped_nodes(writer, node)
-            if count and not self._orders.adopt:
-                raise GraphNotEmpty(count=count, label=node.label, stream=settings.stream)
-            fresh = fresh and count == 0
+        fresh = await self._is_fresh(postgres, writer, mapped, found)
         await writer.prepare(plan)
-        tables = tuple(plan.tables)
-        publication = await read_publication(postgres, settings.publication_name)
-        if publication is None:
-            await create_publication(postgres, settings.publication_name, tables)
-            publication = await read_publication(postgres, settings.publication_name)
-        if publication is None:
-            raise PublicationMissing(publication=settings.publication_name, stream=settings.stream)
-        require_fit(publication, settings.publication_name, tables)
+        publication = await self._published(postgres, tuple(plan.tables))
         taken = await writer.take_over(settings.stream, self._owner)
         await drop_slot(postgres, settings.slot_name)
         made = await stream.create_slot(settings.slot_name, temporary=False, lock_timeout=settings.lock_timeout)
         if (await bind(postgres, self._mapping)).plan.schema_hash != plan.schema_hash:
             raise TablesChanging(stream=settings.stream)
+        copying = self._orders.snapshot
         checkpoint = replace(
             taken,
-            position=Position(made.consistent_point, 1),
-            phase="snapshot" if self._orders.snapshot else "streaming",
+            position=Position(made.consistent_point, 1 if copying else 0),
+            phase="snapshot" if copying else "streaming",
             system_identifier=identity.system_identifier,
             timeline=identity.timeline,
             mapping_hash=mapped.mapping_hash,
             schema_hash=plan.schema_hash,
-            publication=publication_identity(publication, tables),
+            publication=publication,
         )
-        if not self._orders.snapshot:
-            checkpoint = replace(checkpoint, position=Position(made.consistent_point))
         await writer.write(no_statements, taken, checkpoint)
-        if not self._orders.snapshot:
+        if not copying:
             return checkpoint
         async with snapshot_session(settings.conninfo, made.snapshot) as session:
             reader = CopyReader(session, mapped.catalogue)
             return await Snapshot(
-                reader,
-                writer,
-                plan,
-                checkpoint,
-                fresh=fresh,
-                batch_rows=settings.batch_rows,
-                observer=self._observer,
+                reader, writer, plan, checkpoint, fresh=fresh, batch_rows=settings.batch_rows, observer=self._observer
             ).run()
+
+    async def _is_fresh(
+        self, postgres: Connection, writer: Neo4jWriter, mapped: Mapped, found: Checkpoint | None
+    ) -> bool:
+        """Whether the mapping owns nothing in the graph yet; SlotForeign or GraphNotEmpty if a person must decide."""
+        slot = await released_slot(postgres, self._settings.slot_name, self._settings.lock_timeout)
+        if slot is not None:
+            require_ours(slot)
+            if found is None:
+                raise SlotForeign(slot=slot.name, detail=say("it exists, but the graph has no checkpoint for it"))
+        if found is not None:
+            return False
+        fresh = True
+        for node in mapped.plan.nodes:
+            count = await mapped_nodes(writer, node)
+            if count and not self._orders.adopt:
+                raise GraphNotEmpty(count=count, label=node.label, stream=self._settings.stream)
+            fresh = fresh and count == 0
+        return fresh
+
+    async def _published(self, postgres: Connection, tables: Sequence[TableName]) -> str:
+        """The identity of the publication of `tables`, made if it is not there."""
+        name = self._settings.publication_name
+        publication = await read_publication(postgres, name)
+        if publication is None:
+            await create_publication(postgres, name, tables)
+            publication = await read_publication(postgres, name)
+        if publication is None:
+            raise PublicationMissing(publication=name, stream=self._settings.stream)
+        require_fit(publication, name, tables)
+        return publication_identity(publication, tables)
 
 
 def _trouble(error: GpmCdcError) -> None:
