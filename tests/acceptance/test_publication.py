@@ -18,8 +18,10 @@ def streamed(stream: Stream) -> Stream:
 @pytest.mark.parametrize(
     "change",
     [
-        "DROP PUBLICATION {name};"
-        "CREATE PUBLICATION {name} FOR TABLE one, two WITH (publish_via_partition_root = true)",
+        (
+            "DROP PUBLICATION {name};"
+            "CREATE PUBLICATION {name} FOR TABLE one, two WITH (publish_via_partition_root = true)"
+        ),
         "ALTER PUBLICATION {name} DROP TABLE one; ALTER PUBLICATION {name} ADD TABLE one",
     ],
     ids=["made again", "table taken out and put back"],
