@@ -1,1 +1,1 @@
-"""What the program tells its operator: log keys, log set-up, metric names. Never row values, never secrets."""
+"""What the program tells its operator: log keys and log set-up. Never row values, never secrets."""

@@ -1,4 +1,4 @@
-"""Who is told what the pipeline does: log lines, progress bars, metrics."""
+"""Who is told what the pipeline does: log lines and progress bars."""
 
 from typing import NamedTuple, Protocol
 

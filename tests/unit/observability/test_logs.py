@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from gpm_cdc.observability import logs, metrics
+from gpm_cdc.observability import logs
 
 
 @pytest.fixture(autouse=True)
@@ -75,11 +75,3 @@ def test_traceback_shows_no_local_variables(capsys: pytest.CaptureFixture[str]) 
     (line,) = _lines(capsys)
     assert "test_logs.py" in str(line["exception"])
     assert "31337" not in str(line)
-
-
-def test_metric_names_are_unique_and_well_formed() -> None:
-    """A name says its unit and is declared once; a counter ends in _total."""
-    names = [metric.name for metric in metrics.ALL]
-    assert len(set(names)) == len(names)
-    assert all(metric.name.startswith("gpm_cdc_") and metric.help.endswith(".") for metric in metrics.ALL)
-    assert all(metric.name.endswith("_total") == (metric.kind == "counter") for metric in metrics.ALL)
