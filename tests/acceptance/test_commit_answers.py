@@ -35,8 +35,12 @@ class Answers:
     troubles: list[GpmCdcError] = field(default_factory=list)
     batches: int = 0
 
-    async def write(self, spoil: Callable[[], None]) -> int:
-        """Write the next batch while `spoil`, in a thread, does what it does to the COMMIT; the batch's number."""
+    async def write(self, fate: Callable[[], Callable[[], None]]) -> int:
+        """Write the next batch, to whose COMMIT `fate` happens; the batch's number.
+
+        The trap is laid before the write begins: a COMMIT that went by unseen would be waited for in vain.
+        """
+        spoil = fate()
         self.batches += 1
         number = self.batches
         keys = [number * ROWS_PER_BATCH + place for place in range(ROWS_PER_BATCH)]
@@ -50,30 +54,45 @@ class Answers:
         self.checkpoint = after
         return number
 
-    def delivered(self) -> None:
+    def delivered(self) -> Callable[[], None]:
         """The COMMIT arrives, its answer does not."""
-        self._trap(self.proxy.hold_responses)
-        self.proxy.wait_withheld(Direction.RESPONSE)
-        self.proxy.cut()
-        self.proxy.release()
+        trap = self._trap(self.proxy.hold_responses)
 
-    def dropped(self) -> None:
+        def spoil() -> None:
+            trap.wait()
+            self.proxy.wait_withheld(Direction.RESPONSE)
+            self.proxy.cut()
+            self.proxy.release()
+
+        return spoil
+
+    def dropped(self) -> Callable[[], None]:
         """The COMMIT never arrives."""
-        self._trap(self.proxy.drop_requests)
-        self.proxy.wait_withheld(Direction.REQUEST)
-        self.proxy.release()  # first, or the next connection would lose what it says, too
-        self.proxy.cut()
+        trap = self._trap(self.proxy.drop_requests)
 
-    def delayed(self) -> None:
+        def spoil() -> None:
+            trap.wait()
+            self.proxy.wait_withheld(Direction.REQUEST)
+            self.proxy.release()  # first, or the next connection would lose what it says, too
+            self.proxy.cut()
+
+        return spoil
+
+    def delayed(self) -> Callable[[], None]:
         """The connection is cut, and the COMMIT arrives when the next attempt already waits for the checkpoint."""
-        self._trap(self.proxy.hold_requests)
-        self.proxy.wait_withheld(Direction.REQUEST)
-        self.proxy.strand()
-        until(lambda: fence_waits(self.driver), "the next attempt waits for the checkpoint")
-        self.proxy.deliver()
+        trap = self._trap(self.proxy.hold_requests)
 
-    def _trap(self, action: Callable[[], None]) -> None:
-        bolt.Trap(self.proxy, bolt.COMMIT, action).wait()
+        def spoil() -> None:
+            trap.wait()
+            self.proxy.wait_withheld(Direction.REQUEST)
+            self.proxy.strand()
+            until(lambda: fence_waits(self.driver), "the next attempt waits for the checkpoint")
+            self.proxy.deliver()
+
+        return spoil
+
+    def _trap(self, action: Callable[[], None]) -> bolt.Trap:
+        return bolt.Trap(self.proxy, bolt.COMMIT, action)
 
 
 def fence_waits(driver: neo4j_driver.Driver) -> bool:
