@@ -68,11 +68,9 @@ def payload_of(frame: bytes | memoryview) -> bytes | None:
     The way for a loop that sees every row: it leaves the header unread and copies the payload once, into the bytes that
     `decode` reads in place. Raises MessageTruncated.
     """
-    if len(frame) > _PAYLOAD_AT and frame[0] == _XLOG_DATA:
-        return bytes(frame[_PAYLOAD_AT:])
-    if _tag(frame) != _XLOG_DATA:
-        return None
-    if len(frame) < _PAYLOAD_AT:
+    if len(frame) < _PAYLOAD_AT or frame[0] != _XLOG_DATA:
+        if _tag(frame) != _XLOG_DATA:
+            return None
         _XLOG_DATA_HEADER.read(frame, 1)
     return bytes(frame[_PAYLOAD_AT:])
 

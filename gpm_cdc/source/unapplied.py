@@ -7,6 +7,7 @@ from gpm_cdc.pgoutput.session import plugin_options
 from gpm_cdc.source.session import Connection, query
 from gpm_cdc.source.slot import read_slot
 from gpm_cdc.source.stream import lock_key
+from gpm_cdc.source.system import try_lock
 
 _MESSAGES_AT_MOST = 100_000
 """The server stops after the transaction that goes beyond this. Enough for a batch that was not acknowledged."""
@@ -21,7 +22,7 @@ SELECT count(*), array_agg(data) FILTER (WHERE get_byte(data, 0) = ascii('C')) F
 
 async def is_running(connection: Connection, stream: str) -> bool:
     """Whether a process holds the lock of `stream`."""
-    if not await _try_lock(connection, stream):
+    if not await try_lock(connection, stream):
         return True
     await _unlock(connection, stream)
     return False
@@ -35,7 +36,7 @@ async def nothing_between(
     False also when that cannot be told: somebody runs the stream, the slot is gone, or too much waits in it. Looking
     does not move the slot, and is done under the stream's lock: who starts meanwhile waits instead of failing.
     """
-    if not await _try_lock(connection, stream):
+    if not await try_lock(connection, stream):
         return False
     try:
         state = await read_slot(connection, slot)
@@ -48,10 +49,6 @@ async def nothing_between(
     count, commits = rows[0]
     ends = [message.end_lsn for message in map(decode, commits or ()) if isinstance(message, Commit)]  # type: ignore[call-overload]
     return int(str(count)) < _MESSAGES_AT_MOST and all(end <= after for end in ends)
-
-
-async def _try_lock(connection: Connection, stream: str) -> bool:
-    return bool((await query(connection, "SELECT pg_try_advisory_lock(%s)", [lock_key(stream)]))[0][0])
 
 
 async def _unlock(connection: Connection, stream: str) -> None:
