@@ -15,6 +15,7 @@ from gpm_cdc.ports.graph import Checkpoint
 from gpm_cdc.ports.verification import ElementRecord, LockedRead
 from gpm_cdc.sink.checkpoint import from_node
 from gpm_cdc.sink.driver import connect, translated
+from gpm_cdc.sink.parameter import Rows
 
 PATIENCE_SECONDS = 20.0
 """How long passing trouble is waited out before the reading is given up."""
@@ -104,11 +105,11 @@ async def _read(
     ids = dict.fromkeys(element_ids)
     for text in reading.by_key if keys else ():
         for part in _parts(keys):
-            result = await transaction.run(text, rows=part)
+            result = await transaction.run(text, rows=Rows(part))
             ids.update(dict.fromkeys((await result.values())[0][0]))
     records: list[ElementRecord] = []
     for found in _parts(list(ids)):
-        result = await transaction.run(reading.by_id, rows=found)
+        result = await transaction.run(reading.by_id, rows=Rows(found))
         records += (await result.values())[0][0]
     return records
 

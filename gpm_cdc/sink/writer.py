@@ -17,6 +17,7 @@ from gpm_cdc.ports.graph import Checkpoint
 from gpm_cdc.projection.plan import GraphPlan
 from gpm_cdc.sink.checkpoint import from_node, to_node
 from gpm_cdc.sink.driver import ENDED_BY_SERVER, OUT_OF_MEMORY, connect, translate, translated
+from gpm_cdc.sink.parameter import Rows
 
 _LOCKED = f"MATCH (s:{CHECKPOINT_LABEL} {{stream: $stream}}) SET s._lock = 1 REMOVE s._lock"
 """Takes the node's lock. A test in the same clause would run before the lock is had, and let an old writer through."""
@@ -209,7 +210,7 @@ async def _run(transaction: AsyncTransaction, steps: Statements) -> None:
             statement = next(steps) if records is None else steps.send(records)
         except StopIteration:
             return
-        result = await transaction.run(statement.text, rows=statement.rows)
+        result = await transaction.run(statement.text, rows=Rows(statement.rows))
         records = []
         if statement.returns:
             records = await result.values()

@@ -1,6 +1,7 @@
 """What only a server can show of the writer's promises: locks, competition, passing trouble."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -237,3 +238,12 @@ async def test_prepare_makes_constraints_and_indexes_once(neo4j: Neo4jServer, wr
         ("GpmCdcCheckpoint", ["stream"], "ONLINE"),
         ("T x`y", ["a", "b"], "ONLINE"),
     ]
+
+
+async def test_row_values_stay_out_of_the_drivers_log(writer: Neo4jWriter, caplog: pytest.LogCaptureFixture) -> None:
+    """The driver writes every parameter into its debug log; the rows of a batch are only counted there."""
+    before = await writer.take_over("s", "me")
+    with caplog.at_level(logging.DEBUG, logger="neo4j"):
+        await writer.write(probe("discretion"), before, moved(before, 5))
+    assert "<1 rows>" in caplog.text
+    assert "discretion" not in caplog.text
