@@ -1,6 +1,7 @@
 """Fixtures that every test may use: the servers, the folder of test data, a proxy that can lose what it carries."""
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,12 +11,18 @@ from tests import servers
 from tests.proxy import Proxy
 
 _DATA_VARIABLE = "GPM_TEST_DATA"
+_SETTING = re.compile(r"GPM_(?!TEST_)|PG")
 _NEEDING_SERVERS = {"postgres_server", "neo4j_server"}
 _servers = pytest.StashKey[servers.Servers]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse to run with test data that is not there: the tests that need it would prove nothing."""
+    """Refuse to run with test data that is not there: the tests that need it would prove nothing.
+
+    What the shell sets for the program and for libpq goes: it would lead tests to servers that are not theirs.
+    """
+    for name in [name for name in os.environ if _SETTING.match(name)]:
+        del os.environ[name]
     named = os.environ.get(_DATA_VARIABLE)
     if named and not Path(named).is_dir():
         message = f"{_DATA_VARIABLE} is {named}, which is not a directory"
