@@ -1,11 +1,13 @@
 """`gpm-cdc map`: the mapping inferred from the catalogue, or the file's mapping compared with it."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 import click
 
+from gpm_cdc import orm
 from gpm_cdc.cli.options import examples, with_settings
 from gpm_cdc.cli.rendering import talk
 from gpm_cdc.config.loading import CONFIG_FILE
@@ -18,6 +20,7 @@ from gpm_cdc.mapping import text
 from gpm_cdc.mapping.inference import Inference, infer
 from gpm_cdc.mapping.model import GraphMapping
 from gpm_cdc.mapping.validation import validate
+from gpm_cdc.orm import ModelMapping
 from gpm_cdc.source.catalogue import read_catalogue
 from gpm_cdc.source.session import connect
 from gpm_cdc.wording import say
@@ -27,10 +30,16 @@ from gpm_cdc.wording import say
     "map",
     help="""Write the mapping that follows from the tables and foreign keys of the source, as TOML.
 
-    Tables that cannot be followed are left out; the output says why, and stderr too. With --check, compare the mapping
+    Tables that cannot be followed are left out; the output says why, and stderr too. With --models it follows from
+    SQLAlchemy models instead, and no database is needed. With --check, compare the mapping
     of the configuration file with the source instead: the findings go to stdout, and the exit code is 1 if any
     blocks.""",
-    epilog=examples("gpm-cdc map", "gpm-cdc map --output gpm-cdc.toml", "gpm-cdc map --check"),
+    epilog=examples(
+        "gpm-cdc map",
+        "gpm-cdc map --output gpm-cdc.toml",
+        "gpm-cdc map --models shop.model:Base --output gpm-cdc.toml",
+        "gpm-cdc map --check",
+    ),
 )
 @click.option(
     "--output",
@@ -41,6 +50,11 @@ from gpm_cdc.wording import say
 @click.option("--force", is_flag=True, help="Replace a mapping that the file holds already. Its ignore list is kept.")
 @click.option("--check", is_flag=True, help="Compare the mapping of the configuration file with the source.")
 @click.option(
+    "--models",
+    metavar="MODULE:BASE",
+    help="The base of SQLAlchemy models, a registry or a MetaData. Its tables are in scope, whatever their schema.",
+)
+@click.option(
     "--schema",
     "schemas",
     multiple=True,
@@ -49,15 +63,19 @@ from gpm_cdc.wording import say
     help="A schema whose tables are in scope; may be given several times.",
 )
 @with_settings
-def map_(settings: Settings, output: Path | None, force: bool, check: bool, schemas: tuple[str, ...]) -> ExitCode:
+def map_(
+    settings: Settings, output: Path | None, force: bool, check: bool, models: str | None, schemas: tuple[str, ...]
+) -> ExitCode:
     """The command; its help is above, since it is text for people."""
+    if check and models is not None:
+        raise click.UsageError(say("--check compares the configuration file with the source: leave --models out."))
     if check and (output is not None or force):
         raise click.UsageError(say("--check writes nothing, so --output and --force mean nothing with it."))
     if force and output is None:
         raise click.UsageError(say("--force is about the file that --output names."))
     if check:
         return _check(settings, schemas)
-    _write(settings, output, schemas, force=force)
+    _write(settings, output, partial(_from_models, models) if models else partial(_inferred, settings, schemas), force)
     return ExitCode.DONE
 
 
@@ -78,26 +96,40 @@ def _check(settings: Settings, schemas: Sequence[str]) -> ExitCode:
     return ExitCode.DONE
 
 
-def _write(settings: Settings, output: Path | None, schemas: Sequence[str], *, force: bool) -> None:
+type _Source = Callable[[tuple[TableName, ...]], tuple[Inference | ModelMapping, str]]
+"""Makes a mapping without some tables, with the sentence for the case that it is empty."""
+
+
+def _inferred(settings: Settings, schemas: Sequence[str], ignore: tuple[TableName, ...]) -> tuple[Inference, str]:
+    nothing = say("Schema {schemas} holds no table that can be mapped; --schema names others.",
+                  schemas=", ".join(schemas))  # fmt: skip
+    return infer(_catalogue(settings, schemas, ()), ignore), nothing
+
+
+def _from_models(name: str, ignore: tuple[TableName, ...]) -> tuple[ModelMapping, str]:
+    return orm.load(name, ignore), say("{name} has no table that can be mapped.", name=name)
+
+
+def _write(settings: Settings, output: Path | None, source: _Source, force: bool) -> None:
     path = settings.config if output is None else output
     existing = _read(path) if path is not None and path.exists() else ""
     where = CONFIG_FILE if path is None else path.name
     if output is not None and not force and text.holds_mapping(existing, where=where):
         raise MappingExists(path=output)
     ignore = text.parse_ignore(existing, where=where)
-    inference = infer(_catalogue(settings, schemas, ()), ignore)
+    inference, nothing = source(ignore)
     if output is None:
         click.echo(text.render(inference.mapping, inference.notes), nl=False)
     else:
         _save(output, text.merge_into(existing, inference.mapping, inference.notes, where=where))
-    _tell(inference, output, schemas)
+    _tell(inference, output, nothing)
 
 
-def _tell(inference: Inference, output: Path | None, schemas: Sequence[str]) -> None:
+def _tell(inference: Inference | ModelMapping, output: Path | None, nothing: str) -> None:
     for finding in inference.findings:
         talk("{finding}", finding=_shown(finding))
     if not any(True for _ in inference.mapping.tables()):
-        talk("Schema {schemas} holds no table that can be mapped; --schema names others.", schemas=", ".join(schemas))
+        talk("{nothing}", nothing=nothing)
     elif output is not None:
         talk(
             "{path} maps {nodes} tables to nodes and {relationships} to relationships. Read it, change what you want "

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from gpm_cdc.domain.catalogue import Catalogue, Column, ForeignKey, Table, TableName
 from gpm_cdc.domain.finding import Finding
@@ -60,21 +61,33 @@ class _Remarks:
         return Notes(self.beside, {table: tuple(remarks) for table, remarks in self.below.items()}, self.refused)
 
 
-def infer(catalogue: Catalogue, ignore: Collection[TableName] = ()) -> Inference:
-    """The default mapping of every table of `catalogue` but those of `ignore`, which it repeats."""
+def infer(
+    catalogue: Catalogue,
+    ignore: Collection[TableName] = (),
+    *,
+    kinds: Mapping[TableName, Ends | None] = MappingProxyType({}),
+    revise: Callable[[GraphMapping], GraphMapping] = lambda mapping: mapping,
+) -> Inference:
+    """The default mapping of every table of `catalogue` but those of `ignore`, which it repeats.
+
+    `kinds` settles for some tables what they are: relationships with these ends, or nodes (None). `revise` changes the
+    mapping before it is examined; the notes are about what it was before.
+    """
     remarks = _Remarks()
     tables = _usable(catalogue, ignore, remarks)
     names = frozenset(table.name for table in tables)
-    ends = {table.name: found for table in tables if (found := ends_of(table, names, catalogue)) is not None}
+    found = {table.name: kinds.get(table.name, ends_of(table, names, catalogue)) for table in tables}
+    ends = {name: pair for name, pair in found.items() if pair is not None}
     nodes = [table for table in tables if table.name not in ends]
     labels, types = _labels(nodes, remarks), _with_schema(ends, naming.relationship_type)
-    mapping = GraphMapping(
+    proposed = GraphMapping(
         nodes=tuple(_node(table, labels, catalogue, remarks) for table in nodes),
         relationships=tuple(
             _relationship(table, types[table.name], ends[table.name], remarks) for table in tables if table.name in ends
         ),
         ignore=tuple(sorted(set(ignore))),
     )
+    mapping = revise(proposed)
     told = set(map(str, remarks.refused))
     for finding in validate(mapping, catalogue):
         if finding.subject in told:
