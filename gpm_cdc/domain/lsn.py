@@ -10,6 +10,8 @@ from typing import NewType
 Lsn = NewType("Lsn", int)
 
 ZERO = Lsn(0)
+_PAGE_HEADER = 24
+_SEGMENT_HEADER = 40
 _HALF_BITS = 32
 _HALF_MASK = 0xFFFF_FFFF
 _TEXT = re.compile(r"([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})")
@@ -27,3 +29,16 @@ def parse(text: str) -> Lsn:
 def render(lsn: Lsn) -> str:
     """`lsn` as Postgres prints it."""
     return f"{lsn >> _HALF_BITS:X}/{lsn & _HALF_MASK:X}"
+
+
+def end_of_written(inserted: Lsn, page: int, segment: int) -> Lsn:
+    """The position that the log has to reach to hold everything before the insert position `inserted`.
+
+    Where the last record ends with its page, the insert position counts the header of the next page, which is written
+    only together with a record behind it; then it is that page's start. `page` and `segment` are the server's
+    wal_block_size and wal_segment_size in bytes. The headers are those of xlog_internal.h: 24 bytes, 40 for the first
+    page of a segment.
+    """
+    within = inserted % page
+    header = _SEGMENT_HEADER if (inserted - within) % segment == 0 else _PAGE_HEADER
+    return Lsn(inserted - within) if within == header else inserted

@@ -1,6 +1,10 @@
-"""SQLAlchemy models as the mapping: what annotations on declarative models mean as a graph."""
+"""For applications with SQLAlchemy: models as the mapping, and the position of a commit.
+
+Annotations on declarative models say what they mean as a graph; `commit_lsn` lets a session wait for its own write.
+"""
 
 from gpm_cdc.orm.annotations import as_node, as_property, as_relationship, hidden, ignored, reference
+from gpm_cdc.orm.commits import commit_lsn, track_commits
 from gpm_cdc.orm.loading import load
 from gpm_cdc.orm.mapping import ModelMapping, mapping
 
@@ -9,9 +13,11 @@ __all__ = [
     "as_node",
     "as_property",
     "as_relationship",
+    "commit_lsn",
     "hidden",
     "ignored",
     "load",
     "mapping",
     "reference",
+    "track_commits",
 ]

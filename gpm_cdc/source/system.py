@@ -2,14 +2,12 @@
 
 import asyncio
 
-from gpm_cdc.domain.lsn import Lsn, parse
+from gpm_cdc.domain.lsn import Lsn, end_of_written, parse
 from gpm_cdc.errors.source import SourceIsStandby, WalLevelTooLow
 from gpm_cdc.source.session import Connection, query
 from gpm_cdc.source.stream import lock_key
 from gpm_cdc.wording import say
 
-_PAGE = 8192
-_LONGEST_PAGE_HEADER = 40
 _FLUSH_POLL_SECONDS = 0.05
 
 
@@ -17,24 +15,26 @@ async def current_position(connection: Connection) -> Lsn:
     """A position at or after the end of every transaction that is committed now, and that the stream will get to.
 
     An asynchronous commit is not on disk at once, and the stream sends only what is; so this waits until it is,
-    which the WAL writer sees to several times a second. At a page's end the insert position counts the next page's
-    header, which nothing flushes before something is written there.
+    which the WAL writer sees to several times a second.
     """
-    inserted, flushed = await _positions(connection)
-    while flushed < inserted and not (flushed % _PAGE == 0 and inserted - flushed <= _LONGEST_PAGE_HEADER):
+    rows = await query(
+        connection,
+        "SELECT pg_current_wal_insert_lsn()::text, current_setting('wal_block_size')::bigint,"
+        " pg_size_bytes(current_setting('wal_segment_size'))",
+    )
+    inserted, page, segment = rows[0]
+    target = end_of_written(parse(str(inserted)), int(str(page)), int(str(segment)))
+    flushed = await end_of_log(connection)
+    while flushed < target:
         await asyncio.sleep(_FLUSH_POLL_SECONDS)
-        _, flushed = await _positions(connection)
-    return min(inserted, flushed)
-
-
-async def _positions(connection: Connection) -> tuple[Lsn, Lsn]:
-    rows = await query(connection, "SELECT pg_current_wal_insert_lsn()::text, pg_current_wal_flush_lsn()::text")
-    return parse(str(rows[0][0])), parse(str(rows[0][1]))
+        flushed = await end_of_log(connection)
+    return target
 
 
 async def end_of_log(connection: Connection) -> Lsn:
     """Where the log on disk ends now."""
-    return (await _positions(connection))[1]
+    rows = await query(connection, "SELECT pg_current_wal_flush_lsn()::text")
+    return parse(str(rows[0][0]))
 
 
 async def require_logical(connection: Connection) -> None:

@@ -1,7 +1,9 @@
-"""The models of docs/models.md: mapped by the command, written through the ORM, followed, and equal by the oracle."""
+"""The Python of docs/: it works as it stands there."""
 
+import asyncio
 import re
 import sys
+from asyncio.subprocess import PIPE
 from pathlib import Path
 
 import psycopg
@@ -13,14 +15,20 @@ from gpm_cdc.cli.main import outcome
 from tests.integration.core.pipeline import following
 from tests.servers import Database, Neo4jServer
 
-_PAGE = Path(__file__).parents[3] / "docs" / "models.md"
+_DOCS = Path(__file__).parents[3] / "docs"
+
+
+def _source(page: str) -> str:
+    """The page's only block of Python."""
+    text = (_DOCS / page).read_text(encoding="utf-8")
+    (source,) = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    return str(source)
 
 
 @pytest.fixture
 def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The page's models as `library.py` in the current directory, forgotten afterwards."""
-    (source,) = re.findall(r"^```python\n(.*?)^```", _PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
-    (tmp_path / "library.py").write_text(source, encoding="utf-8")
+    (tmp_path / "library.py").write_text(_source("models.md"), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     monkeypatch.delitem(sys.modules, "library", raising=False)
@@ -79,3 +87,31 @@ def test_the_command_names_the_class(
     assert "shelf.Loan: start names person" in told
     assert "person_id" in told
     assert outcome(["map", "--models", "shelf:Base", "--check"]) == 2
+
+
+async def test_reading_ones_own_write(
+    tmp_path: Path, postgres: Database, neo4j: Neo4jServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The program of docs/read-your-own-write.md, beside a stream."""
+    async with await postgres.connect() as connection:
+        await connection.execute("CREATE TABLE customers (id int PRIMARY KEY, city text)")
+        await connection.execute("INSERT INTO customers VALUES (1, 'Porto')")
+    for name, value in {
+        "DATABASE_URL": "postgresql+psycopg://",
+        "GPM_NEO4J_URI": neo4j.uri,
+        "GPM_NEO4J_USER": neo4j.user,
+        "GPM_NEO4J_PASSWORD": neo4j.password,
+        "GPM_STREAM": postgres.name,
+    }.items():
+        monkeypatch.setenv(name, value)
+    facts = psycopg.conninfo.conninfo_to_dict(postgres.dsn)
+    for name in ("host", "port", "user", "password", "dbname"):
+        monkeypatch.setenv("PGDATABASE" if name == "dbname" else f"PG{name.upper()}", str(facts[name]))
+    program = tmp_path / "program.py"
+    program.write_text(_source("read-your-own-write.md"), encoding="utf-8")
+    mapping = 'version = 1\n[[node]]\ntable = "public.customers"\nlabel = "Customer"\nkey = ["id"]\n'
+    async with following(postgres, neo4j, mapping):
+        running = await asyncio.create_subprocess_exec(sys.executable, str(program), cwd=tmp_path, stdout=PIPE)
+        output, _ = await running.communicate()
+        assert (running.returncode, output) == (0, b"The graph has it.\n")
+        assert await neo4j.query("MATCH (c:Customer) RETURN c.city AS city") == [{"city": "Lisbon"}]
