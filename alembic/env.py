@@ -1,4 +1,4 @@
-"""Alembic's environment: runs the scripts on the connection of `gpm_cdc.state.migration`.
+"""Alembic's environment: runs the scripts on the connection, and with the options, that it is given.
 
 Called as `alembic` from a checkout, it opens a connection of its own, on the database that the settings name.
 """
@@ -17,15 +17,18 @@ from gpm_cdc.state.model import SCHEMA, Base, PgLsn
 postgresql.base.ischema_names["pg_lsn"] = PgLsn  # autogenerate compares only types that reflection knows
 
 
+OPTIONS = {
+    "target_metadata": Base.metadata,
+    "version_table_schema": SCHEMA,
+    "include_schemas": True,
+    "include_name": lambda name, kind, _parents: kind != "schema" or name == SCHEMA,
+}
+"""Of schema `gpm_cdc`."""
+
+
 def migrate(connection: Connection) -> None:
     """Run what was asked for, in the transaction that `connection` is in."""
-    context.configure(
-        connection=connection,
-        target_metadata=Base.metadata,
-        version_table_schema=SCHEMA,
-        include_schemas=True,
-        include_name=lambda name, kind, _parents: kind != "schema" or name == SCHEMA,
-    )
+    context.configure(connection=connection, **(context.config.attributes.get("options") or OPTIONS))
     with context.begin_transaction():
         context.run_migrations()
 

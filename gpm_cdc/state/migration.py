@@ -1,7 +1,9 @@
-"""Schema `gpm_cdc` over time: Alembic's branch `gpm_cdc`, and never another one."""
+"""Schema `gpm_cdc` over time: Alembic's branch `gpm_cdc`, and never another one; and how Alembic finds our scripts."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, Literal
 
 from alembic import command
@@ -20,7 +22,7 @@ _HEAD: Final = f"{BRANCH}@head"
 _BASE: Final = f"{BRANCH}@base"
 _PACKAGED: Final = Path(__file__).with_name("migrations")
 _CHECKOUT: Final = Path(__file__).parents[2] / "alembic"
-_LOCK_KEY: Final = 0x67706D5F63646300
+LOCK_KEY: Final = 0x67706D5F63646300
 """Any number that nobody else takes: the letters of our name. Two upgrades at once would both make the tables."""
 
 type Standing = Literal["current", "missing", "behind", "newer"]
@@ -41,7 +43,7 @@ def upgrade(conninfo: str) -> Revisions:
     All or nothing; a second one at the same time waits for the first.
     """
     with transaction(conninfo) as connection:
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK_KEY})
         before = _revisions(connection)
         if before.standing == "newer":
             raise StateNewer(revision=before.present)
@@ -49,15 +51,15 @@ def upgrade(conninfo: str) -> Revisions:
             # IF NOT EXISTS would ask for the right to create schemas also where there is nothing to create.
             connection.execute(text(f"CREATE SCHEMA {SCHEMA}"))
         if before.standing != "current":
-            command.upgrade(_configuration(connection), _HEAD)
+            command.upgrade(configuration(connection), _HEAD)
         return before
 
 
 def downgrade(conninfo: str) -> None:
     """Take back every revision, and with them the history; the empty schema stays. Raises StateError."""
     with transaction(conninfo) as connection:
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
-        command.downgrade(_configuration(connection), _BASE)
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK_KEY})
+        command.downgrade(configuration(connection), _BASE)
 
 
 def revisions(conninfo: str) -> Revisions:
@@ -71,16 +73,17 @@ def scripts() -> Path:
     return _PACKAGED if _PACKAGED.is_dir() else _CHECKOUT
 
 
-def _configuration(connection: Connection | None = None) -> Config:
-    configuration = Config(attributes={"connection": connection})
+def configuration(connection: Connection | None = None, options: Mapping[str, object] = MappingProxyType({})) -> Config:
+    """What Alembic has to know to run our scripts on `connection`; `options` go over those of schema `gpm_cdc`."""
+    made = Config(attributes={"connection": connection, "options": options})
     # ConfigParser reads a percent sign as the start of a variable.
-    configuration.set_main_option("script_location", str(scripts()).replace("%", "%%"))
-    configuration.set_main_option("path_separator", "os")
-    return configuration
+    made.set_main_option("script_location", str(scripts()).replace("%", "%%"))
+    made.set_main_option("path_separator", "os")
+    return made
 
 
 def _revisions(connection: Connection) -> Revisions:
-    directory = ScriptDirectory.from_config(_configuration())
+    directory = ScriptDirectory.from_config(configuration())
     ours = {script.revision for script in directory.walk_revisions(_BASE, _HEAD)}
     (wanted,) = directory.get_revisions(_HEAD)
     context = MigrationContext.configure(connection, opts={"version_table_schema": SCHEMA})

@@ -1,7 +1,7 @@
 """The whole path against the oracle, over random histories of random transactions.
 
-GPM_HISTORY_SECONDS says how long (default 45), GPM_HISTORY_SEED which histories. A failure prints the SQL that led
-to it.
+GPM_TEST_HISTORY_SECONDS says how long (default 45), GPM_TEST_HISTORY_SEED which histories. A failure prints the SQL
+that led to it.
 """
 
 import os
@@ -18,7 +18,7 @@ from tests.integration.core.pipeline import Pipeline, following
 from tests.integration.core.world import MAPPING, SCHEMA, TABLES
 from tests.servers import Database, Neo4jServer
 
-SECONDS = float(os.environ.get("GPM_HISTORY_SECONDS", "45"))
+SECONDS = float(os.environ.get("GPM_TEST_HISTORY_SECONDS", "45"))
 ROUNDS = 8
 """After so many comparisons the tables are emptied, so that the SQL of a failure stays short."""
 
@@ -44,7 +44,7 @@ async def _rounds(stream: Pipeline, writer: Writer, dice: random.Random, deadlin
 @pytest.mark.timeout(SECONDS + 100)
 async def test_random_histories(postgres: Database, neo4j: Neo4jServer, capsys: pytest.CaptureFixture[str]) -> None:
     """Whatever the transactions were, and however they were batched, the graph equals the tables."""
-    seed = int(os.environ.get("GPM_HISTORY_SEED", "0")) or random.SystemRandom().randrange(1, 1_000_000)
+    seed = int(os.environ.get("GPM_TEST_HISTORY_SEED", "0")) or random.SystemRandom().randrange(1, 1_000_000)
     dice = random.Random(seed)
     deadline = time.monotonic() + SECONDS
     async with await postgres.connect() as connection:
@@ -64,7 +64,7 @@ async def test_random_histories(postgres: Database, neo4j: Neo4jServer, capsys: 
         except Exception as error:
             lines = ";\n".join(script)
             error.add_note(
-                f"GPM_HISTORY_SEED={seed}, batch_rows={batch_rows}, {statement_rows=}, round {rounds}:\n{lines}"
+                f"GPM_TEST_HISTORY_SEED={seed}, batch_rows={batch_rows}, {statement_rows=}, round {rounds}:\n{lines}"
             )
             raise
     with capsys.disabled():
