@@ -3,7 +3,17 @@
 from collections.abc import Generator, Sequence
 from functools import cache
 
-from gpm_cdc.cypher.expressions import Guarded, assignments, guarded, key_map, property_map, value
+from gpm_cdc.cypher.expressions import (
+    Guarded,
+    Zeros,
+    assignments,
+    guarded,
+    key_map,
+    property_map,
+    value,
+    without_other_zeros,
+    zeros,
+)
 from gpm_cdc.cypher.quoting import labels, quote
 from gpm_cdc.cypher.statement import Record, Statement, Statements, chunks
 from gpm_cdc.domain.changes import UNCHANGED
@@ -51,7 +61,7 @@ def rename(batch: NodeBatch) -> Statements:
     """Give nodes their new keys in place.
 
     Where a new key is also an old one (swaps, cycles, chains), the keys are taken off first: setting them one by one
-    would meet the uniqueness constraint.
+    would meet the uniqueness constraint. So they are where a zero changes its sign, which no SET does by itself.
     """
     if not batch.renamed:
         return
@@ -73,7 +83,12 @@ def rename(batch: NodeBatch) -> Statements:
 
 def _entangled(renames: Sequence[Rename]) -> bool:
     old = {repr(renamed.old) for renamed in renames}
-    return any(repr(renamed.new) in old for renamed in renames)
+    return any(repr(renamed.new) in old or _changes_sign(renamed) for renamed in renames)
+
+
+def _changes_sign(renamed: Rename) -> bool:
+    pairs = zip(renamed.old, renamed.new, strict=True)
+    return any(old == new and repr(old) != repr(new) for old, new in pairs)
 
 
 @cache
@@ -97,13 +112,14 @@ def watched(plan: NodePlan, referenced: tuple[int, ...]) -> tuple[int, ...]:
 
 @cache
 def _merge_text(
-    plan: NodePlan, group: Group, guard: Guarded, watch: tuple[int, ...], edges: tuple[EdgePlan, ...]
+    plan: NodePlan, group: Group, guard: Guarded, zero: Zeros, watch: tuple[int, ...], edges: tuple[EdgePlan, ...]
 ) -> str:
     parts = [f"UNWIND $rows AS r MERGE (n{labels(plan.label)} {key_map(plan, plan.key_names)})"]
     before = [f"n.{quote(plan.fields[index].name or '')} AS o{index}" for index in watch]
     before += [f"{_ends(edge)} AS e{number}" for number, edge in enumerate(edges)]
     if before:
         parts.append(f"WITH n, r, {', '.join(before)}")
+    parts += without_other_zeros(plan, "n", zero)
     settings = assignments(plan, "n", (index for index in group.known if index >= plan.key_size), guard)
     settings += _label_settings(plan, group.choice)
     if settings:
@@ -162,7 +178,8 @@ def merge(
     returns = bool(watch or edges)
     start = 0
     for chunk in chunks(rows):
-        text = _merge_text(plan, group, guarded(plan, chunk), watch, edges)
+        zero = zeros(plan, group.known[plan.key_size :], chunk)
+        text = _merge_text(plan, group, guarded(plan, chunk), zero, watch, edges)
         sent = [[*row, start + number] for number, row in enumerate(chunk)] if returns else _sendable(chunk, group)
         changed += yield Statement(text, _sendable(sent, group) if returns else sent, returns)
         start += len(chunk)

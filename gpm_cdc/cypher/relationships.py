@@ -4,7 +4,19 @@ from collections.abc import Generator, Sequence
 from functools import cache
 from typing import Any
 
-from gpm_cdc.cypher.expressions import Guarded, assignments, end_map, guarded, key_map, property_map, value
+from gpm_cdc.cypher.expressions import (
+    Guarded,
+    Zeros,
+    assignments,
+    end_map,
+    guarded,
+    key_map,
+    overlay,
+    property_map,
+    value,
+    without_other_zeros,
+    zeros,
+)
 from gpm_cdc.cypher.quoting import labels, quote
 from gpm_cdc.cypher.statement import Record, Statement, Statements, chunks
 from gpm_cdc.domain.changes import UNCHANGED
@@ -145,10 +157,10 @@ def restore(plan: RelationshipPlan, moves: Sequence[Move], resting: dict[int, st
     width = len(plan.fields)
     for group, rows in partial.items():
         for chunk in chunks(rows):
-            settings = assignments(plan, "e", group.known, guarded(plan, chunk))
+            properties = overlay(plan, "rest", group.known, guarded(plan, chunk))
             yield Statement(
                 f"UNWIND $rows AS r MATCH (rest) WHERE elementId(rest) = r[{width}] {_ends(plan)}"
-                f" CREATE (a)-[e:{_type(plan, group)}]->(b) SET {', '.join(['e = properties(rest)', *settings])}",
+                f" CREATE (a)-[e:{_type(plan, group)}]->(b) SET e = {properties}",
                 chunk,
             )
     if resting:
@@ -160,7 +172,7 @@ def _plain(row: WireRow) -> list[Any]:
 
 
 @cache
-def _merge_by_ends_text(plan: RelationshipPlan, group: Group, guard: Guarded) -> str:
+def _merge_by_ends_text(plan: RelationshipPlan, group: Group, guard: Guarded, zero: Zeros) -> str:
     settings = assignments(plan, "e", group.known, guard)
     chosen = _type(plan, group)
     parts = [f"UNWIND $rows AS r {_ends(plan)} MERGE (a)-[e:{chosen}]->(b)"]
@@ -170,6 +182,7 @@ def _merge_by_ends_text(plan: RelationshipPlan, group: Group, guard: Guarded) ->
             f"WITH r, a, b, e OPTIONAL MATCH (a)-[o:{'|'.join(others)}]->(b)"
             " FOREACH (old IN CASE WHEN o IS NULL THEN [] ELSE [o] END | SET e += properties(old) DELETE old)"
         )
+    parts += without_other_zeros(plan, "e", zero)
     if settings:
         parts.append(f"SET {', '.join(settings)}")
     return " ".join(parts)
@@ -178,13 +191,15 @@ def _merge_by_ends_text(plan: RelationshipPlan, group: Group, guard: Guarded) ->
 def merge_by_ends(plan: RelationshipPlan, group: Group, rows: Sequence[WireRow]) -> Statements:
     """Upsert relationships that are found by their ends, whatever type they had."""
     for chunk in chunks(rows):
-        yield Statement(_merge_by_ends_text(plan, group, guarded(plan, chunk)), [_plain(row) for row in chunk])
+        text = _merge_by_ends_text(plan, group, guarded(plan, chunk), zeros(plan, group.known, chunk))
+        yield Statement(text, [_plain(row) for row in chunk])
 
 
 @cache
-def _update_by_key_text(plan: RelationshipPlan, group: Group, guard: Guarded) -> str:
+def _update_by_key_text(plan: RelationshipPlan, group: Group, guard: Guarded, zero: Zeros) -> str:
     settings = assignments(plan, "e", (index for index in group.known if index >= plan.key_size), guard)
-    change = f" SET {', '.join(settings)}" if settings else ""
+    change = "".join(f" {clause}" for clause in without_other_zeros(plan, "e", zero))
+    change += f" SET {', '.join(settings)}" if settings else ""
     tests = [
         f"{node}.{quote(name)} = {value(plan.fields[index], f'r[{index}]', guard=True)}"
         for node, end in (("a", plan.start), ("b", plan.end))
@@ -208,7 +223,9 @@ def update_by_key(
     start = 0
     for chunk in chunks(rows):
         sent = [[*_plain(row), start + number] for number, row in enumerate(chunk)]
-        records = yield Statement(_update_by_key_text(plan, group, guarded(plan, chunk)), sent, returns=True)
+        zero = zeros(plan, group.known[plan.key_size :], chunk)
+        text = _update_by_key_text(plan, group, guarded(plan, chunk), zero)
+        records = yield Statement(text, sent, returns=True)
         misplaced += [record[0] for record in records]
         start += len(chunk)
     return misplaced
@@ -216,10 +233,10 @@ def update_by_key(
 
 @cache
 def _repoint_text(plan: RelationshipPlan, group: Group, kind: str, guard: Guarded) -> str:
-    settings = assignments(plan, "x", group.known, guard)
+    properties = overlay(plan, "e", group.known, guard)
     return (
         f"UNWIND $rows AS r MATCH ()-[e:{kind} {key_map(plan, key_names(plan))}]->() {_ends(plan)}"
-        f" CREATE (a)-[x:{_type(plan, group)}]->(b) SET {', '.join(['x = properties(e)', *settings])} DELETE e"
+        f" CREATE (a)-[x:{_type(plan, group)}]->(b) SET x = {properties} DELETE e"
         f" RETURN r[{len(plan.fields)}]"
     )
 

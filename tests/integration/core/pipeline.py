@@ -188,7 +188,7 @@ async def following(
     progress = Progress()
     stop = asyncio.Event()
     with neo4j.GraphDatabase.driver(graph.uri, auth=(graph.user, graph.password)) as driver:
-        async with await postgres.connect() as connection:
+        async with await postgres.connect(client_encoding="UTF8") as connection:
             pipeline = Pipeline(connection, postgres.dsn, mapping, driver, progress)
             with _tapped(pipeline):
                 pipeline.task = asyncio.create_task(

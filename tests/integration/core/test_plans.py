@@ -31,7 +31,7 @@ KINDS = {
     "delete nodes by id": r"elementId\(n\) = r DETACH DELETE n$",
     "delete nodes": r"DETACH DELETE n$",
     "set aside": r"CREATE \(rest\)",
-    "restore": r"properties\(rest\)",
+    "restore": r"SET e = rest \{",
     "forget what was set aside": r"DELETE rest$",
     "exchange keys": r"collect\(\[n, r\]\)",
     "rename": r"MATCH \(n[^-]*SET n\.",
