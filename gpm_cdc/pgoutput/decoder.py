@@ -1,8 +1,8 @@
 """One pgoutput message of protocol version 1, from bytes to the class that stands for it.
 
-Each kind of message has one function, chosen by the message's first byte. It starts to read after that byte, at the
-position it is given, so that a later protocol version, which puts a transaction id there, can share it; and it returns
-where it stopped, so that `decode` alone checks that nothing is left over.
+Each kind of message has one function, chosen by the message's first byte. It starts to read at the position it is
+given, so that later protocol versions (`streamed`), which put a transaction id there, share it; and it returns where it
+stopped, so that `decode` alone checks that nothing is left over.
 
 The letters K and O are tags of old rows in here and kinds of messages in other places; only the position tells.
 """
@@ -43,8 +43,8 @@ _TRUNCATE: Final = Layout("Truncate", relations="I", flags="B")
 _LOGICAL_MESSAGE: Final = Layout("LogicalMessage", flags="B", lsn="Q")
 
 
-def decode(payload: bytes | memoryview) -> Message:
-    """The one message that `payload` is, from its first byte to its last.
+def decode(payload: bytes | memoryview, fields_at: int = 1) -> Message:
+    """The one message that `payload` is, from its first byte to its last; its fields begin at `fields_at`.
 
     Raises a subclass of ProtocolError: MessageTruncated, TrailingBytes, UnknownMessage, UnexpectedByte, InvalidText.
     `bytes` are read in place; a `memoryview` is copied once.
@@ -57,7 +57,7 @@ def decode(payload: bytes | memoryview) -> Message:
         raise MessageTruncated(message="replication", field="tag", offset=0) from None
     except KeyError:
         raise UnknownMessage(tag=payload[0]) from None
-    message, end = read(payload, 1)
+    message, end = read(payload, fields_at)
     if end != len(payload):
         raise TrailingBytes(message=type(message).__name__, offset=end)
     return message

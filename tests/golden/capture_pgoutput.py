@@ -26,7 +26,7 @@ from gpm_cdc.pgoutput.messages import POSTGRES_EPOCH_UNIX_US
 from gpm_cdc.pgoutput.session import connection_options, start_replication
 
 _DIRECTORY = Path(__file__).parent / "pgoutput"
-_NAME = "gpm_cdc_golden"
+NAME = "gpm_cdc_golden"
 _PUBLICATIONS = ('golden, "root"', "it's leaves 😀")
 _FOREIGN_SETTINGS = {
     "datestyle": "SQL, DMY",
@@ -62,8 +62,8 @@ class Stream:
 
     def start(self) -> None:
         """Make the temporary slot and let the stream begin."""
-        self._command(f"CREATE_REPLICATION_SLOT {_NAME} TEMPORARY LOGICAL pgoutput (SNAPSHOT 'nothing')")
-        self._command(start_replication(_NAME, ZERO, _PUBLICATIONS))
+        self._command(f"CREATE_REPLICATION_SLOT {NAME} TEMPORARY LOGICAL pgoutput (SNAPSHOT 'nothing')")
+        self._command(start_replication(NAME, ZERO, _PUBLICATIONS))
 
     def frames_until(self, target: Lsn) -> tuple[list[bytes], bytes]:
         """The frames with data up to `target`, and the keepalive that says that it is reached."""
@@ -109,16 +109,16 @@ class Stream:
 def private_database(dsn: str) -> Iterator[None]:
     """A database for this capture alone."""
     with psycopg.connect(dsn, autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {_NAME} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'")
+        server.execute(f"CREATE DATABASE {NAME} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'")
         try:
             for name, value in _FOREIGN_SETTINGS.items():
-                server.execute(f"ALTER DATABASE {_NAME} SET {name} = '{value}'")
+                server.execute(f"ALTER DATABASE {NAME} SET {name} = '{value}'")
             yield
         finally:
             server.execute(
-                "SELECT pg_terminate_backend(active_pid, 10000) FROM pg_replication_slots WHERE slot_name = %s", [_NAME]
+                "SELECT pg_terminate_backend(active_pid, 10000) FROM pg_replication_slots WHERE slot_name = %s", [NAME]
             )
-            server.execute(f"DROP DATABASE {_NAME} WITH (FORCE)")
+            server.execute(f"DROP DATABASE {NAME} WITH (FORCE)")
 
 
 def capture(dsn: str, scenario: str) -> tuple[int, list[str]]:
@@ -127,9 +127,9 @@ def capture(dsn: str, scenario: str) -> tuple[int, list[str]]:
     options = connection_options()
     with (
         private_database(dsn),
-        psycopg.connect(dsn, dbname=_NAME, autocommit=True, options=options) as session,
+        psycopg.connect(dsn, dbname=NAME, autocommit=True, options=options) as session,
         closing(
-            psycopg.connect(dsn, dbname=_NAME, autocommit=True, options=options, replication="database")
+            psycopg.connect(dsn, dbname=NAME, autocommit=True, options=options, replication="database")
         ) as walsender,
     ):
         version = session.info.parameter_status("server_version")
@@ -145,7 +145,7 @@ def capture(dsn: str, scenario: str) -> tuple[int, list[str]]:
             lines += [f"# step: {step.name}", *(frame.hex() for frame in frames)]
         lines += ["# step: the server answers a status with a keepalive", keepalive.hex()]
         confirmed = _position(
-            session, "SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = %s", _NAME
+            session, "SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = %s", NAME
         )
         if confirmed != position:
             msg = f"the server took our confirmation of {render(position)} for {render(confirmed)}"
