@@ -39,21 +39,25 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a load or a store did. `definitions` and `edges` are what the project has now, written or not.
-
-    Edges are calls, imports, inheritance, and a definition within another.
-    """
+    """What a load or a store did. `seconds` end with its last commit."""
 
     files: int
     """That were given."""
     unchanged: int
     deleted: int
-    failed: int
-    """Of the project's sources, those that are not Python."""
-    definitions: int
-    edges: int
     written: Written
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """What a project holds. Edges are calls, imports, inheritance, and a definition within another."""
+
+    sources: int
+    failed: int
+    """Sources that are not Python."""
+    definitions: int
+    edges: int
 
 
 class Loader:
@@ -90,7 +94,8 @@ class Loader:
                 progress(Step(done, len(changed), definitions, written.inserted + written.updated + written.resolved))
         for paths_gone in pending:
             _add(written, self._store([], paths_gone))
-        return self._report(began, len(contents), len(contents) - len(changed), len(vanished), written)
+        seconds = time.monotonic() - began
+        return Report(len(contents), len(contents) - len(changed), len(vanished), written, seconds)
 
     def store(self, files: Mapping[str, str | bytes | None]) -> Report:
         """Store some files by path in one transaction; None deletes one."""
@@ -110,7 +115,8 @@ class Loader:
         written = Written()
         if changed or gone:
             written = self._store([extract(path, content) for path, content in changed.items()], gone)
-        return self._report(began, len(contents), len(contents) - len(changed) - len(gone), len(gone), written)
+        seconds = time.monotonic() - began
+        return Report(len(contents), len(contents) - len(changed) - len(gone), len(gone), written, seconds)
 
     def _store(self, extracts: list[Extract], gone: list[str]) -> Written:
         with Session(self._engine) as session, session.begin():
@@ -126,9 +132,13 @@ class Loader:
         with ProcessPoolExecutor(self._processes, multiprocessing.get_context("spawn")) as pool:
             yield pool.map(extract, changed.keys(), changed.values(), chunksize=_FILES_PER_TASK)
 
-    def _report(self, began: float, files: int, unchanged: int, deleted: int, written: Written) -> Report:
+    def size(self) -> Size:
+        """Count what the project holds now."""
         own = Definition.project == self._project
         with Session(self._engine) as session:
+            sources, failed = session.execute(
+                select(func.count(), func.count(Source.error)).where(Source.project == self._project)
+            ).one()
             definitions, within = session.execute(
                 select(func.count(), func.count(Definition.parent_key)).select_from(Definition).where(own)
             ).one()
@@ -138,19 +148,7 @@ class Loader:
                 ).scalar_one()
                 for edge in (Call, Import, Inheritance)
             )
-            failed = session.execute(
-                select(func.count(Source.error)).where(Source.project == self._project)
-            ).scalar_one()
-        return Report(
-            files=files,
-            unchanged=unchanged,
-            deleted=deleted,
-            failed=failed,
-            definitions=definitions,
-            edges=within + edges,
-            written=written,
-            seconds=time.monotonic() - began,
-        )
+        return Size(sources, failed, definitions, within + edges)
 
 
 def _python_files(root: Path) -> Iterator[str]:

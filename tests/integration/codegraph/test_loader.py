@@ -82,7 +82,7 @@ def test_a_directory(engine: Engine, tmp_path: Path) -> None:
     first = loader.load(tmp_path, progress=steps.append)
     assert (first.files, first.unchanged, first.deleted) == (len(files), 0, 0)
     assert steps[-1].files == steps[-1].files_in_all == len(files)
-    assert steps[-1].definitions == first.definitions
+    assert steps[-1].definitions == loader.size().definitions
     Loader(engine, "q").store(files)
     assert tables(engine, "p") == tables(engine, "q")
     again = loader.load(tmp_path)
@@ -90,7 +90,8 @@ def test_a_directory(engine: Engine, tmp_path: Path) -> None:
     (tmp_path / "bisect.py").unlink()
     (tmp_path / "abc.py").write_text("def f(:", encoding="utf-8")
     third = loader.load(tmp_path)
-    assert (third.files, third.unchanged, third.deleted, third.failed) == (len(files) - 1, len(files) - 2, 1, 1)
+    assert (third.files, third.unchanged, third.deleted) == (len(files) - 1, len(files) - 2, 1)
+    assert (loader.size().sources, loader.size().failed) == (len(files) - 1, 1)
 
 
 def test_what_is_the_same_is_not_written(engine: Engine) -> None:
@@ -144,9 +145,10 @@ def test_imports_that_go_in_circles(engine: Engine) -> None:
 def test_a_file_that_is_no_python(engine: Engine, path: str) -> None:
     """It is stored with its error, and mended later."""
     loader = Loader(engine, "p")
-    report = loader.store({path: b"x = '\xff'\n"})
-    assert (report.failed, report.definitions) == (1, 1)
-    assert loader.store({path: "def f(): pass\n"}).failed == 0
+    loader.store({path: b"x = '\xff'\n"})
+    assert (loader.size().failed, loader.size().definitions) == (1, 1)
+    loader.store({path: "def f(): pass\n"})
+    assert (loader.size().failed, loader.size().definitions) == (0, 2)
 
 
 def test_projects_do_not_meet(engine: Engine) -> None:
