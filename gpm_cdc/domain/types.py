@@ -14,7 +14,7 @@ from gpm_cdc.domain.graphtypes import GraphType
 from gpm_cdc.domain.values import Decoder, GraphValue, Wire
 from gpm_cdc.errors.values import TypeChoiceRefused, UnsupportedType
 
-__all__ = ["TYPE_CHOICES", "GraphValue", "ValueType", "Wire", "value_type"]
+__all__ = ["TYPE_CHOICES", "GraphValue", "ValueType", "Wire", "numeric_size", "value_type"]
 
 TYPE_CHOICES: Final[tuple[str, ...]] = ("string", "integer", "float", "boolean")
 """What `types = {column = ...}` may say. Which of them a column takes depends on its Postgres type.
@@ -187,13 +187,19 @@ def _default(resolved: PgType) -> ValueType | None:
     return _EXTENSIONS.get(resolved.name)
 
 
+def numeric_size(modifier: int) -> tuple[int, int]:
+    """Precision and scale of a numeric with a modifier.
+
+    By Postgres's numeric.c: the former in the upper half, since 15 an 11-bit scale with a sign in the lower.
+    """
+    packed = modifier - _MODIFIER_OFFSET
+    return (packed >> 16) & 0xFFFF, ((packed & 0x7FF) ^ 1024) - 1024
+
+
 def _numeric(modifier: int) -> ValueType:
-    """By Postgres's numeric.c: precision in the upper half, since 15 an 11-bit scale with a sign in the lower."""
     if modifier < _MODIFIER_OFFSET:
         return _STRING
-    packed = modifier - _MODIFIER_OFFSET
-    precision = (packed >> 16) & 0xFFFF
-    scale = ((packed & 0x7FF) ^ 1024) - 1024
+    precision, scale = numeric_size(modifier)
     if scale == 0 and precision <= _SHORT_PRECISION:
         return _SHORT_NUMERIC
     if precision <= _FLOAT_PRECISION and abs(scale) <= _FLOAT_SCALE:

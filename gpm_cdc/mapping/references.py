@@ -7,7 +7,7 @@ from gpm_cdc.domain.finding import Finding
 from gpm_cdc.domain.types import value_type
 from gpm_cdc.errors.values import TypeChoiceRefused, UnsupportedType
 from gpm_cdc.mapping.columns import property_columns
-from gpm_cdc.mapping.equality import comparable
+from gpm_cdc.mapping.equality import alike, comparable, is_number
 from gpm_cdc.mapping.identity import unique_columns
 from gpm_cdc.mapping.model import (
     Endpoint,
@@ -169,7 +169,10 @@ def _pair_findings(
             "target_type": type_name(target_column.type),
         }
         literal = column.deterministic and target_column.deterministic
-        if not literal or not comparable(column.type, target_column.type):
+        choices = properties.types.get(name), node.properties.types.get(target_name)
+        chosen = any(choice is not None for choice in choices)
+        follows = alike if chosen else comparable
+        if not literal or not follows(column.type, target_column.type):
             yield Finding.worded(
                 "reference_not_comparable",
                 "blocks",
@@ -182,9 +185,10 @@ def _pair_findings(
                 **facts,
             )
             continue
+        if not chosen and is_number(column.type) and is_number(target_column.type):
+            continue
         try:
-            image = value_type(column.type, properties.types.get(name))
-            target_image = value_type(target_column.type, node.properties.types.get(target_name))
+            image, target_image = map(value_type, (column.type, target_column.type), choices)
         except (UnsupportedType, TypeChoiceRefused):
             # Reported with the table that the column belongs to.
             continue

@@ -2,11 +2,22 @@
 
 from collections.abc import Sequence
 
+from gpm_cdc.domain import graphtypes
 from gpm_cdc.domain.canonical import canonical
+from gpm_cdc.domain.types import ValueType
 from gpm_cdc.domain.values import GraphValue
 from gpm_cdc.projection.plan import EndPlan, FieldRow
 
 type Values = list[GraphValue]
+
+
+def held_as(kind: ValueType, value: GraphValue) -> GraphValue:
+    """The value equal to `value` that a property of type `kind` holds: a column of integers may refer to decimals."""
+    if kind.graph_type == graphtypes.FLOAT.name and type(value) is int:
+        return float(value)
+    if kind.graph_type == graphtypes.INTEGER.name and type(value) is float and value.is_integer():
+        return int(value)
+    return value
 
 
 class Directory:
@@ -20,6 +31,7 @@ class Directory:
         )
         self._size = target.key_size
         self._fields = tuple(target.fields[place].type for place in self.places)
+        self._referenced = tuple(target.fields[place].type for place in end.target_fields)
         self._keys: dict[bytes, Values | None] = {}
 
     def learn(self, rows: Sequence[FieldRow]) -> None:
@@ -37,7 +49,8 @@ class Directory:
 
     def resolve(self, reference: Values) -> Values | None:
         """The key of the node that `reference` names; None when no row has these values."""
-        form = canonical(reference)
+        held: Values = list(map(held_as, self._referenced, reference))
+        form = canonical(held)
         if form not in self._keys:
             return None
-        return reference if self._by_key else self._keys[form]
+        return held if self._by_key else self._keys[form]

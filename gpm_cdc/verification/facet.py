@@ -17,7 +17,7 @@ from gpm_cdc.domain.values import GraphValue
 from gpm_cdc.ports.verification import ElementRecord
 from gpm_cdc.projection.batch import choice_of
 from gpm_cdc.projection.plan import EdgePlan, EndPlan, FieldRow, GraphPlan, NodePlan, PlannedTable, RelationshipPlan
-from gpm_cdc.verification.directory import Directory
+from gpm_cdc.verification.directory import Directory, held_as
 
 type Identity = bytes
 """The canonical form of a row's key."""
@@ -245,6 +245,12 @@ class RelationshipFacet(Facet):
             *((plan.columns[place],) for place in self._rest),
         )
         self.directories = (plan.start, plan.end)
+        # What the ends hold of the row, should its key be read from them.
+        self._held = {
+            place: end.target.fields[target].type
+            for end in self.directories
+            for place, target in zip(end.fields, end.target_fields, strict=True)
+        }
         self.ends = (End(first, size + 1, middle), End(second, middle, middle + second.key_size))
 
     @cached_property
@@ -271,8 +277,9 @@ class RelationshipFacet(Facet):
         choice = choice_of(plan, row)
         size = plan.key_size
         kind = choice if isinstance(choice, str) else plan.types[0]
-        flat = [*values[:size], kind, *ends[0], *ends[1], *(values[place] for place in self._rest)]
-        return Element(canonical(values[:size]), flat, wires[:size])  # type: ignore[arg-type]
+        key = [held_as(self._held[place], values[place]) for place in range(size)] if plan.by_ends else values[:size]
+        flat = [*key, kind, *ends[0], *ends[1], *(values[place] for place in self._rest)]
+        return Element(canonical(key), flat, wires[:size])  # type: ignore[arg-type]
 
 
 def facets(plan: GraphPlan, *, foreign: bool) -> Iterator[Facet]:

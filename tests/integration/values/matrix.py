@@ -183,7 +183,7 @@ def _name(kind: Kind) -> str:
     return '"' + kind.column.replace('"', '""') + '"'
 
 
-class _Silent:
+class Silent:
     """A VerifyObserver that nobody listens to."""
 
     def waiting(self, position: Lsn) -> None:
@@ -199,7 +199,7 @@ class _Silent:
 async def verified(postgres: Database, graph: Neo4jServer, mapping: str) -> str:
     """What `verify` says of the graph of the stream."""
     settings = settings_for(postgres, graph)
-    report = await verify(settings, parse(mapping, where="test"), VerifyOrders(strict=True), _Silent())
+    report = await verify(settings, parse(mapping, where="test"), VerifyOrders(strict=True), Silent())
     return report.verdict
 
 
