@@ -9,7 +9,6 @@ RUN pip install --no-cache-dir --require-hashes --requirement requirements/build
 COPY pyproject.toml README.md LICENSE ./
 COPY gpm_cdc gpm_cdc
 COPY alembic alembic
-COPY examples/shop examples/shop
 RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheel . \
     && /opt/gpm-cdc/bin/pip install --no-cache-dir --no-deps /wheel/*.whl
 

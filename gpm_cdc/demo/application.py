@@ -1,83 +1,92 @@
-"""The application of the tour, `examples/shop`: an ordinary SQLAlchemy program, run as one in a process of its own."""
+"""The application of the tour: it keeps source code in Postgres through SQLAlchemy, and knows nothing of the graph.
 
-import asyncio
+`python -m gpm_cdc.demo.application TASK` runs in a process of its own, since its work must not share an interpreter
+with the measurement. `protocol` says what it tells.
+"""
+
 import json
 import os
 import sys
-from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+import time
+from collections.abc import Callable, Iterator, Mapping
 
-from gpm_cdc.errors.demo import ProgramFailed
+from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy.orm import Session
 
-_PACKAGED: Final = Path(__file__).with_name("shop")
-_CHECKOUT: Final = Path(__file__).parents[2] / "examples" / "shop"
-
-MIGRATE: Final = ("alembic", "upgrade", "head")
-FILL: Final = ("shop", "fill")
-CHANGE: Final = ("shop", "change", "--ask")
+from gpm_cdc.codegraph import Loader, Step, migrate
+from gpm_cdc.config.loading import variable
+from gpm_cdc.demo import edits, library, protocol
+from gpm_cdc.demo.protocol import Announced, Committed, Loaded, Loading
 
 
-def directory() -> Path:
-    """The shop's directory: within the package where it was installed from a wheel, beside it in a checkout."""
-    return _PACKAGED if _PACKAGED.is_dir() else _CHECKOUT
+def main(task: str, environment: Mapping[str, str]) -> None:
+    """Do one task on the database that the environment names."""
+    # libpq's scheme stands for SQLAlchemy's usual driver, which need not be this one.
+    url = make_url(environment[variable("postgres_dsn")]).set(drivername="postgresql+psycopg")
+    engine = create_engine(url, hide_parameters=True)
+    match task:
+        case protocol.MIGRATE:
+            migrate(engine)
+        case protocol.LOAD:
+            _load(engine)
+        case protocol.EDIT:
+            for line in _edit(engine):
+                _tell(line)
+                sys.stdin.readline()
+        case other:
+            raise ValueError(other)
 
 
-def mapping_file() -> Path:
-    """The shop's gpm-cdc.toml."""
-    return directory() / "gpm-cdc.toml"
+def _load(engine: Engine) -> None:
+    """Bring the tables to what the files of the library hold."""
+
+    def tell(step: Step) -> None:
+        _tell(Loading(files=step.files, of=step.files_in_all, definitions=step.definitions, rows=step.rows))
+
+    loader = Loader(engine, edits.PROJECT)
+    report = loader.load(library.root(), library.files(), progress=tell)
+    size = loader.size()
+    _tell(
+        Loaded(
+            looked_at=report.files,
+            unchanged=report.unchanged,
+            deleted=report.deleted,
+            failed=size.failed,
+            definitions=size.definitions,
+            edges=size.edges,
+            seconds=report.seconds,
+        )
+    )
 
 
-def environment(dsn: str) -> Mapping[str, str]:
-    """What the shop reads: where its database is, and where Python finds it."""
-    path = os.pathsep.join(filter(None, (str(directory()), os.environ.get("PYTHONPATH"))))
-    return {"DATABASE_URL": dsn, "PYTHONPATH": path}
+def _edit(engine: Engine) -> Iterator[Announced | Committed]:
+    """Make the edits: the files stay as they are, the tables get what an editor would have saved."""
+    loader = Loader(engine, edits.PROJECT)
+    texts = {path: (library.root() / path).read_text(encoding="utf-8") for path in edits.FILES}
+    committed = _last_commit()
+    for edit in edits.edits(texts):
+        yield Announced(file=edit.file, what=edit.what, signs=edit.signs._asdict())
+        written = loader.store(edit.files).written
+        rows = written.inserted + written.updated + written.removed + written.resolved
+        yield Committed(committed_at=committed(), rows=rows)
 
 
-@dataclass(frozen=True, slots=True)
-class Application:
-    """A running program of the shop that tells what it does, one JSON object a line."""
+def _last_commit() -> Callable[[], float]:
+    """A function that says when the last COMMIT of a session returned."""
+    moment = time.monotonic()
 
-    _process: Process
+    @event.listens_for(Session, "after_commit")
+    def note(_: Session) -> None:
+        nonlocal moment
+        moment = time.monotonic()
 
-    async def ask(self) -> dict[str, Any] | None:
-        """Have the program make its next change; what it did, None when it has ended."""
-        if self._process.stdin is not None:
-            with suppress(ConnectionError):  # it has ended, and the end of its output says so
-                self._process.stdin.write(b"\n")
-                await self._process.stdin.drain()
-        return await self.hear()
-
-    async def hear(self) -> dict[str, Any] | None:
-        """The next thing that the program tells, None when it has ended."""
-        if self._process.stdout is None:
-            return None
-        line = await self._process.stdout.readline()
-        return json.loads(line) if line else None
+    return lambda: moment
 
 
-@asynccontextmanager
-async def started(module: str, *arguments: str, environ: Mapping[str, str], log: Path) -> AsyncIterator[Application]:
-    """A program of the shop, its errors in `log`. The block is left when it has ended; ProgramFailed if badly.
+def _tell(line: Loading | Loaded | Announced | Committed) -> None:
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
 
-    An exception in the block ends the program.
-    """
-    with log.open("ab") as errors:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", module, *arguments,
-            stdin=PIPE, stdout=PIPE, stderr=errors, cwd=directory(), env=dict(environ),
-        )  # fmt: skip
-    try:
-        yield Application(process)
-        if process.stdin is not None:
-            process.stdin.close()
-        status = await process.wait()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if status != 0:
-        raise ProgramFailed(program=" ".join(("python -m", module, *arguments)), status=status, log=log)
+
+if __name__ == "__main__":
+    main(sys.argv[1], os.environ)

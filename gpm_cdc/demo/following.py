@@ -1,4 +1,4 @@
-"""The shop fills up while the graph follows: how much is where, and how far apart they are."""
+"""The library is loaded while the graph follows: how much is where, and how far apart they are."""
 
 import asyncio
 import signal
@@ -7,20 +7,21 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from gpm_cdc.config.settings import STREAM
 from gpm_cdc.cypher.schema import CHECKPOINT_LABEL
-from gpm_cdc.demo import application
-from gpm_cdc.demo.screen import Moving
-from gpm_cdc.demo.stage import PROGRAM, Stage
-from gpm_cdc.domain.lsn import ZERO, Lsn, parse
+from gpm_cdc.demo.programs import COMMAND, application
+from gpm_cdc.demo.protocol import LOAD, Loaded, Loading
+from gpm_cdc.demo.screen import Fact, Moving
+from gpm_cdc.demo.stage import Stage
+from gpm_cdc.domain.lsn import ZERO, Lsn
 from gpm_cdc.errors.demo import GraphStandsStill, ProgramFailed
 from gpm_cdc.runtime.graph import open_writer
 from gpm_cdc.sandbox.processes import Command, Started, supervised
 from gpm_cdc.sink.writer import Neo4jWriter
-from gpm_cdc.source.session import Connection, connect, query
-from gpm_cdc.source.system import current_position
+from gpm_cdc.source.session import Connection, connect
+from gpm_cdc.source.system import current_position, end_of_log
 from gpm_cdc.wording import say
 
 LOOK_SECONDS: Final = 0.1
@@ -38,9 +39,12 @@ _RELATIONSHIPS: Final = "MATCH ()-[r]->() RETURN count(r)"
 class Progress:
     """What was written and what has arrived. Times are seconds of the monotonic clock."""
 
-    started: float
+    started: float | None = None
+    """When the application first told of its work: until then it only began to run."""
+    files: int = 0
+    total: int = 0
+    definitions: int = 0
     rows: int = 0
-    transactions: int = 0
     written: float | None = None
     """When the last row had been written."""
     nodes: int = 0
@@ -53,6 +57,13 @@ class Progress:
     """When the graph held everything."""
     _ahead: deque[tuple[float, Lsn]] = field(default_factory=deque)
 
+    def hear(self, told: Loading, now: float) -> None:
+        """Take in how far the application is at `now`."""
+        self.started = self.started or now
+        self.files, self.total = told["files"], told["of"]
+        self.definitions, self.rows = told["definitions"], told["rows"]
+        self.written = now
+
     def look(self, now: float, position: Lsn, reached: Lsn) -> None:
         """At `now` the log is at `position`, and the graph at `reached`."""
         if not self._ahead or position > self._ahead[-1][1]:
@@ -61,23 +72,32 @@ class Progress:
             self._ahead.popleft()
         self.lag = now - self._ahead[0][0] if self._ahead else 0.0
 
-    def facts(self, now: float) -> dict[str, str]:
+    @property
+    def late(self) -> float:
+        """Seconds from the last commit until the graph held everything."""
+        return max(0.0, (self.arrived or 0.0) - (self.written or 0.0))
+
+    def facts(self, now: float) -> list[Fact]:
         """What to show."""
-        seconds = max((self.written or now) - self.started, 0.001)
-        return {
-            say("Postgres"): say(
-                "{rows} rows in {transactions} transactions, {rate} rows/s",
-                rows=f"{self.rows:,}",
-                transactions=f"{self.transactions:,}",
-                rate=f"{self.rows / seconds:,.0f}",
+        seconds = max((self.written or now) - (self.started or now), 0.001)
+        return [
+            Fact(
+                say("files"),
+                say("{files} of {total}", files=f"{self.files:,}", total=f"{self.total:,}"),
+                self.files / max(self.total, 1),
             ),
-            say("Neo4j"): say(
-                "{nodes} nodes, {relationships} relationships",
-                nodes=f"{self.nodes:,}",
-                relationships=f"{self.relationships:,}",
+            Fact(
+                say("Postgres"),
+                say("{rows} rows, {rate} a second", rows=f"{self.rows:,}", rate=f"{self.rows / seconds:,.0f}"),
             ),
-            say("lag"): say("{seconds} s", seconds=f"{self.lag:.2f}"),
-        }
+            Fact(
+                say("Neo4j"),
+                say("{nodes} nodes, {relationships} relationships", nodes=f"{self.nodes:,}",
+                    relationships=f"{self.relationships:,}"),
+                min(1.0, self.nodes / max(self.definitions, 1)),
+            ),
+            Fact(say("behind"), say("{seconds} s", seconds=f"{self.lag:.1f}")),
+        ]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +130,7 @@ async def running(stage: Stage) -> AsyncIterator[Pair]:
     """`gpm-cdc run` on the stage, from the moment at which it follows the stream; it ends with the block or with us."""
     command = Command(
         name="run",
-        argv=(*PROGRAM, "run"),
+        argv=(*COMMAND, "run"),
         environment=stage.environment,
         directory=stage.directory,
         log=stage.log("run"),
@@ -133,37 +153,38 @@ async def running(stage: Stage) -> AsyncIterator[Pair]:
         yield pair
 
 
-async def fill(pair: Pair, moving: Moving) -> Progress:
-    """Let the shop fill its tables, and return when the graph holds everything."""
-    progress = Progress(started=time.monotonic())
+async def load(pair: Pair, moving: Moving) -> tuple[Progress, Loaded]:
+    """Let the application bring its tables to what the files hold, and return when the graph holds all of it."""
+    progress = Progress()
     async with asyncio.TaskGroup() as group:
         group.create_task(_watch(pair, progress, moving))
-        await _write(pair.stage, progress)
+        report = await _write(pair.stage, progress)
         progress.target = await current_position(pair.postgres)
-    return progress
+    return progress, report
 
 
-async def _write(stage: Stage, progress: Progress) -> None:
-    async with application.started(*application.FILL, environ=stage.environment, log=stage.log("shop")) as shop:
-        while (told := await shop.hear()) is not None:
-            progress.rows = told["rows"]
-            progress.transactions += 1
-            progress.written = time.monotonic()
+async def _write(stage: Stage, progress: Progress) -> Loaded:
+    async with application(stage, LOAD) as loading:
+        while (told := await loading.hear()) is not None and "seconds" not in told:
+            progress.hear(cast("Loading", told), time.monotonic())
+    if told is None:
+        raise ProgramFailed(program=f"gpm_cdc.demo.application {LOAD}", status=0, log=stage.log("application"))
+    return cast("Loaded", told)
 
 
 async def _watch(pair: Pair, progress: Progress, moving: Moving) -> None:
     reached, moved = ZERO, time.monotonic()
     while progress.target is None or reached < progress.target:
-        rows = await query(pair.postgres, "SELECT pg_current_wal_flush_lsn()::text")
+        position = await end_of_log(pair.postgres)
         before, reached = reached, await pair.reached() or ZERO
         now = time.monotonic()
         if reached > before:
             moved = now
         elif now - moved > PATIENCE_SECONDS:
             raise pair.late(PATIENCE_SECONDS)
-        progress.look(now, parse(str(rows[0][0])), reached)
+        progress.look(now, position, reached)
         progress.nodes, progress.relationships = await count(pair)
-        moving.show(say("The shop writes, the graph follows."), progress.facts(now))
+        moving.show(say("The loader writes, the graph follows."), progress.facts(now))
         await asyncio.sleep(LOOK_SECONDS)
     progress.arrived = now
 

@@ -1,44 +1,41 @@
-"""Single changes: how long after its COMMIT each can be seen in the graph."""
+"""Single edits: how long after its COMMIT each can be seen in the graph."""
 
 import asyncio
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
-from gpm_cdc.demo import application
 from gpm_cdc.demo.following import Pair
-from gpm_cdc.demo.screen import Moving
-from gpm_cdc.wording import say
+from gpm_cdc.demo.programs import application
+from gpm_cdc.demo.protocol import EDIT
+from gpm_cdc.errors.demo import EditSeenBefore
 
-COUNT: Final = 20
-PATIENCE_SECONDS: Final = 15.0
+PATIENCE_SECONDS: Final = 30.0
 LOOK_SECONDS: Final = 0.002
 
-_VISIBLE: Final[Mapping[str, str]] = {
-    "moved": "MATCH (c:Customer {id: $customer}) RETURN c.city = $city",
-    "ordered": (
-        "MATCH (:Customer {id: $customer})-[:PLACED]->(o:Order {id: $order})"
-        " RETURN count { (o)-[:CONTAINS]->(:Product) } = $lines"
-    ),
-    "corrected": (
-        "MATCH (:Order {id: $order})-[line:CONTAINS]->(:Product {id: $product}) RETURN line.quantity = $quantity"
-    ),
-    "credited": ("MATCH (:Customer {id: $customer})-[:REFERRED_BY]->(other:Customer) RETURN other.id = $referrer"),
-    "cancelled": "RETURN NOT EXISTS { MATCH (:Order {id: $order}) }",
-}
-"""How each kind of change shows in the graph; the parameters are what the application says of it."""
+_VISIBLE: Final = """\
+RETURN all(key IN $present WHERE EXISTS { MATCH (:Definition {key: key}) })
+   AND none(key IN $absent WHERE EXISTS { MATCH (:Definition {key: key}) })
+   AND all(link IN $links WHERE EXISTS {
+         MATCH (:Definition {key: link[0]})-[r]->(:Definition {key: link[2]}) WHERE type(r) = link[1] })
+   AND all(text IN $texts WHERE EXISTS {
+         MATCH (d:Definition {key: text[0]}) WHERE d[text[1]] CONTAINS text[2] })"""
+"""Whether the graph shows all signs of an edit, which are the parameters."""
 
 
 class Latency(NamedTuple):
-    """From the return of COMMIT in the application to the first query that shows the change, in seconds."""
+    """An edit, from the return of its COMMIT to the first query that shows it, in seconds."""
 
-    kind: str
+    file: str
+    what: str
+    rows: int
+    """Rows that the edit inserted, updated or deleted."""
     seconds: float
 
 
 class Summary(NamedTuple):
-    """Changes of one kind, or of all. Seconds."""
+    """Of several edits. Seconds."""
 
     number: int
     median: float
@@ -46,48 +43,40 @@ class Summary(NamedTuple):
 
     @classmethod
     def of(cls, latencies: list[Latency]) -> "Summary":
-        """Of at least one change."""
+        """Of at least one edit."""
         seconds = [latency.seconds for latency in latencies]
         return cls(len(seconds), statistics.median(seconds), max(seconds))
 
 
-def explained(kind: str) -> str:
-    """What the application does in a change of this kind, and what that is in the graph."""
-    match kind:
-        case "moved":
-            return say("a customer moves: one property")
-        case "ordered":
-            return say("an order is placed: a node, its lines as relationships")
-        case "corrected":
-            return say("a quantity is corrected: a property of a relationship")
-        case "credited":
-            return say("somebody else brought them in: a relationship moves")
-        case "cancelled":
-            return say("an order is cancelled: a node and its relationships go")
-        case _:
-            raise ValueError(kind)
+async def measure(pair: Pair, announce: Callable[[str, str], None], tell: Callable[[Latency], None]) -> Summary:
+    """Have the application make its edits, each once the one before can be seen. Raises GraphStandsStill.
+
+    `announce` hears of each edit before it is made, its file and what it is, `tell` once it can be seen.
+    """
+    seen: list[Latency] = []
+    async with application(pair.stage, EDIT) as editing:
+        while (edit := await editing.hear()) is not None:
+            announce(edit["file"], edit["what"])
+            if await _seen(pair, edit["signs"]):
+                raise EditSeenBefore(file=edit["file"])
+            await editing.go_on()
+            if (done := await editing.hear()) is None:
+                break
+            seconds = await _until_seen(pair, edit["signs"], done["committed_at"])
+            seen.append(Latency(edit["file"], edit["what"], done["rows"], seconds))
+            tell(seen[-1])
+            await editing.go_on()
+    return Summary.of(seen)
 
 
-async def measure(pair: Pair, moving: Moving, count: int = COUNT) -> list[Latency]:
-    """Have the application make `count` changes, each once the one before can be seen. Raises GraphStandsStill."""
-    stage = pair.stage
-    latencies: list[Latency] = []
-    arguments = (*application.CHANGE, "--count", str(count))
-    async with application.started(*arguments, environ=stage.environment, log=stage.log("shop")) as shop:
-        while len(latencies) < count and (change := await shop.ask()) is not None:
-            moving.show(
-                say("Change {number} of {count}: {what}", number=len(latencies) + 1, count=count,
-                    what=explained(change["kind"]))
-            )  # fmt: skip
-            latencies.append(await _seen(pair, change))
-    return latencies
-
-
-async def _seen(pair: Pair, change: Mapping[str, object]) -> Latency:
-    kind, committed = str(change["kind"]), float(str(change["committed_at"]))
-    while await pair.ask(_VISIBLE[kind], **change) != [[True]]:
+async def _until_seen(pair: Pair, signs: Mapping[str, object], committed: float) -> float:
+    while not await _seen(pair, signs):
         if time.monotonic() - committed > PATIENCE_SECONDS:
             raise pair.late(PATIENCE_SECONDS)
         await asyncio.sleep(LOOK_SECONDS)
     # Both processes read the same clock of this machine.
-    return Latency(kind, time.monotonic() - committed)
+    return time.monotonic() - committed
+
+
+async def _seen(pair: Pair, signs: Mapping[str, object]) -> bool:
+    return await pair.ask(_VISIBLE, **signs) == [[True]]

@@ -1,33 +1,134 @@
-"""Two questions that are short in Cypher and long in SQL."""
+"""Three questions about source code, each in Cypher and in the SQL that Cypher replaces."""
 
-from typing import Final
+import statistics
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Final, NamedTuple
 
-REFERRALS: Final = """\
-MATCH (friend:Customer)-[:PLACED]->(:Order)-[line:CONTAINS]->(:Product)
-WITH friend, sum(line.quantity * line.unit_price) AS spent
-MATCH path = (friend)-[:REFERRED_BY]->+(patron:Customer)
-RETURN patron.name, count(friend), max(length(path)), round(sum(spent), 2) AS revenue
-ORDER BY revenue DESC LIMIT 5"""
-"""Rows: name, buying customers below, depth, money. Referrals are a forest, so each friend has one path to a patron."""
+from gpm_cdc.errors.demo import AnswersDiffer
+from gpm_cdc.wording import say
 
-REFERRAL_COLUMNS: Final = ("customer", "brought in", "levels deep", "their revenue")
+_TIMES: Final = 3
+_PRIVATE: Final = "_"
+_TESTS: Final = ("test.", "idlelib.idle_test.")
 
-STRANGERS: Final = """\
-MATCH (c:Customer)-[:PLACED]->(o:Order)
-WITH c, count(o) AS orders, sum(count { (o)-[:CONTAINS]->() }) AS lines
-WHERE orders = 1 AND lines = 1
-RETURN c.id, c.name ORDER BY c.id DESC LIMIT 2"""
-"""Two customers who hardly buy: the way between them is not the obvious one."""
 
-CONNECTION: Final = """\
-MATCH path = SHORTEST 1
-  (:Customer {id: $one})-[:REFERRED_BY|PLACED|CONTAINS]-+(:Customer {id: $other})
-RETURN path"""
+class Question(NamedTuple):
+    """What somebody may want to know. The first column of both answers holds the same names, in whatever order."""
 
-CONNECTION_AS_TEXT: Final = CONNECTION.replace(
-    "RETURN path",
-    "RETURN [stop IN nodes(path) | coalesce(stop.name, 'order ' + stop.id)],"
-    " [link IN relationships(path) | type(link)],"
-    " [place IN range(0, length(path) - 1) | startNode(relationships(path)[place]) = nodes(path)[place]]",
+    text: str
+    cypher: str
+    sql: str
+
+
+_REACH: Final = Question(
+    "Who can reach subprocess.run, and so start another program, through whatever calls?",
+    """\
+MATCH (caller)-[:CALLS]->+(f:Definition)
+WHERE f.key = 'python/subprocess.py#run'
+RETURN DISTINCT caller.qualname""",
+    """\
+WITH RECURSIVE caller (key) AS (
+  SELECT start_key FROM code_call
+  WHERE end_key = 'python/subprocess.py#run'
+  UNION
+  SELECT code_call.start_key
+  FROM caller JOIN code_call
+    ON code_call.end_key = caller.key
 )
-"""One row: the names on the way, the types between them, and whether each type points forward."""
+SELECT DISTINCT qualname
+FROM caller JOIN code_definition USING (key)""",
+)
+
+_CIRCLES: Final = Question(
+    "Which modules import each other in a circle, and how?",
+    """\
+MATCH circle = SHORTEST 1
+      (m:Module)-[:IMPORTS]->+(m)
+RETURN m.qualname,
+       [n IN nodes(circle) | n.qualname]""",
+    """\
+WITH RECURSIVE reached (start, key) AS (
+  SELECT start_key, end_key FROM code_import
+  UNION
+  SELECT reached.start, code_import.end_key
+  FROM reached JOIN code_import
+    ON code_import.start_key = reached.key
+)
+SELECT qualname
+FROM reached JOIN code_definition USING (key)
+WHERE reached.start = reached.key""",
+)
+
+_BELOW: Final = Question(
+    "What hangs below the class socketserver.BaseServer?",
+    """\
+MATCH (below)-[:INHERITS]->+(c:Definition)
+WHERE c.key = 'python/socketserver.py#BaseServer'
+RETURN DISTINCT below.qualname""",
+    """\
+WITH RECURSIVE below (key) AS (
+  SELECT start_key FROM code_inheritance
+  WHERE end_key =
+        'python/socketserver.py#BaseServer'
+  UNION
+  SELECT code_inheritance.start_key
+  FROM below JOIN code_inheritance
+    ON code_inheritance.end_key = below.key
+)
+SELECT DISTINCT qualname
+FROM below JOIN code_definition USING (key)""",
+)
+
+QUESTIONS: Final = (_REACH, _CIRCLES, _BELOW)
+
+type Rows = Sequence[Sequence[object]]
+type Ask = Callable[[str], Awaitable[Rows]]
+"""Runs one statement on a server; the rows of the answer."""
+
+
+class Answer(NamedTuple):
+    """What both servers said, the same. Times in seconds, the median of a few."""
+
+    names: list[str]
+    ways: list[list[str]]
+    """Where the question asks for them: each the names on a way, of which the last is the first again."""
+    cypher_seconds: float
+    sql_seconds: float
+
+
+async def answer(question: Question, graph: Ask, tables: Ask) -> Answer:
+    """Ask both servers. Raises AnswersDiffer unless they say the same."""
+    found, cypher_seconds = await _timed(graph, question.cypher)
+    replaced, sql_seconds = await _timed(tables, question.sql)
+    names = sorted(str(row[0]) for row in found)
+    if names != sorted(str(row[0]) for row in replaced):
+        raise AnswersDiffer(question=say(question.text), graph=len(found), tables=len(replaced))
+    ways = [[str(name) for name in row[1]] for row in found if len(row) > 1 and isinstance(row[1], list)]
+    return Answer(names, ways, cypher_seconds, sql_seconds)
+
+
+async def _timed(ask: Ask, statement: str) -> tuple[Rows, float]:
+    seconds = []
+    rows: Rows = []
+    for _ in range(_TIMES):
+        began = time.perf_counter()
+        rows = await ask(statement)
+        seconds.append(time.perf_counter() - began)
+    return rows, statistics.median(seconds)
+
+
+def well_known(names: Iterable[str]) -> list[str]:
+    """Those that a reader may have met, the shortest first: neither private nor a test."""
+    public = [
+        name
+        for name in names
+        if not name.startswith(_TESTS) and not any(part.startswith(_PRIVATE) for part in name.split("."))
+    ]
+    return sorted(public, key=lambda name: (name.count("."), len(name), name))
+
+
+def longest(ways: Iterable[list[str]], count: int) -> list[list[str]]:
+    """The longest circles; of those that go through the same modules, one."""
+    told = {frozenset(way): way for way in sorted(ways, reverse=True)}
+    return sorted(told.values(), key=lambda way: (-len(way), way))[:count]

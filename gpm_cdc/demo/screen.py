@@ -1,15 +1,17 @@
 """What the tour looks like: text, tables, queries, and a moving part on a terminal."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, NamedTuple
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, Group
 from rich.live import Live
 from rich.padding import Padding
 from rich.panel import Panel
+from rich.progress_bar import ProgressBar
 from rich.rule import Rule
 from rich.spinner import Spinner
 from rich.table import Table
@@ -20,8 +22,23 @@ from gpm_cdc.wording import say
 _INDENT: Final = 3
 _LINE_SECONDS: Final = 3.0
 _PLAIN_WIDTH: Final = 100
+_COLUMN: Final = 6
 _REFRESHES: Final = 8
-_KEYWORDS: Final = r"\b(MATCH|WITH|RETURN|ORDER BY|DESC|LIMIT|AS|SHORTEST)\b"
+_BAR: Final = 24
+_GAP: Final = 3
+_MARK: Final = 2
+_NAME_LINES: Final = 2
+_KEYWORDS: Final = (
+    r"\b(MATCH|WHERE|WITH|RECURSIVE|RETURN|DISTINCT|ORDER BY|AS|SHORTEST|SELECT|FROM|JOIN|ON|UNION|AND|OR|EXISTS|IN)\b"
+)
+
+
+class Fact(NamedTuple):
+    """A quantity that moves: its name, what it is now, and where it has an end how much of it is done, 0 to 1."""
+
+    name: str
+    value: str
+    share: float | None = None
 
 
 class Moving:
@@ -32,18 +49,18 @@ class Moving:
         self._live = live
         self._told = 0.0
 
-    def show(self, text: str, facts: Mapping[str, str] | None = None) -> None:
-        """What goes on, and quantities by name."""
-        facts = facts or {}
+    def show(self, text: str, facts: Sequence[Fact] = ()) -> None:
+        """What goes on, and quantities."""
         if self._live is not None:
             grid = Table.grid(padding=(0, 2))
-            for name, value in facts.items():
-                grid.add_row(Text(name, style="dim"), Text(value))
+            for fact in facts:
+                bar = Text() if fact.share is None else ProgressBar(total=1.0, completed=fact.share, width=_BAR)
+                grid.add_row(Text(fact.name, style="dim"), bar, Text(fact.value))
             spinner = Spinner("dots", Text(text), style="cyan")
             self._live.update(Padding(Group(spinner, Padding(grid, (0, 0, 0, 2))), (0, 0, 0, _INDENT)))
         elif time.monotonic() - self._told >= _LINE_SECONDS:
             self._told = time.monotonic()
-            line = "; ".join(f"{name}: {value}" for name, value in facts.items())
+            line = "; ".join(f"{fact.name}: {fact.value}" for fact in facts)
             self._console.print(Text(f"{' ' * _INDENT}{text} {line}".rstrip()), soft_wrap=True)
 
 
@@ -72,11 +89,40 @@ class Screen:
         """A sentence about something that went well."""
         self._print(Text.assemble(("✓ ", "green"), say(template, **facts)))
 
-    def cypher(self, text: str) -> None:
-        """A query."""
-        shown = Text(text)
-        shown.highlight_regex(_KEYWORDS, "blue")
-        self._print(shown)
+    def step(self, columns: Sequence[str], text: str) -> None:
+        """A line of a list that grows: short columns, which stand to the right, and a text that may be long."""
+        grid = Table.grid(padding=(0, 2))
+        for _ in columns:
+            grid.add_column(justify="right", min_width=_COLUMN, no_wrap=True)
+        grid.add_row(*(Text(column, style="cyan") for column in columns), Text(text))
+        self._print(grid)
+
+    def beside(self, first: tuple[str, str], second: tuple[str, str]) -> None:
+        """Two queries, each with what stands above it; one below the other where the screen is narrow."""
+        shown = [_query(*first), _query(*second)]
+        needed = _INDENT + _GAP + sum(cell_len(line) for line in (_widest(first), _widest(second)))
+        if self._console.width < needed:
+            for each in shown:
+                self._print(each)
+            return
+        grid = Table.grid(padding=(0, _GAP))
+        grid.add_row(*shown)
+        self._print(grid)
+
+    def names(self, names: Sequence[str], total: int) -> None:
+        """Some names of `total`, as many as fit into a few lines."""
+        room = _NAME_LINES * (self._console.width - _INDENT - _MARK)
+        text = Text()
+        shown = 0
+        for name in names:
+            more = say(" and {count} more", count=f"{total - shown - 1:,}")
+            if cell_len(text.plain) + cell_len(name) + cell_len(more) + _MARK > room:
+                break
+            text.append(f"{', ' if shown else ''}{name}")
+            shown += 1
+        if shown < total:
+            text.append(say(" and {count} more", count=f"{total - shown:,}"), style="dim")
+        self._print(text)
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """A table; numbers stand to the right."""
@@ -87,14 +133,6 @@ class Screen:
         for row in rows:
             table.add_row(*(Text(_cell(cell)) for cell in row))
         self._print(table)
-
-    def chain(self, stops: Sequence[str], links: Sequence[tuple[str, bool]]) -> None:
-        """A path: the stops, and between them the types, each with whether it points forward."""
-        text = Text(stops[0], style="bold")
-        for stop, (link, forward) in zip(stops[1:], links, strict=True):
-            text.append(f" -{link}-> " if forward else f" <-{link}- ", style="cyan not bold")
-            text.append(stop, style="bold" if stop == stops[-1] else "not bold")
-        self._print(text)
 
     def commands(self, lines: Sequence[tuple[str, str]]) -> None:
         """Command lines to try, each with what it is for."""
@@ -124,8 +162,19 @@ class Screen:
         with Live(console=self._console, transient=True, refresh_per_second=_REFRESHES) as live:
             yield Moving(self._console, live)
 
-    def _print(self, shown: Text | Table) -> None:
+    def _print(self, shown: Text | Table | Group) -> None:
         self._console.print(Padding(shown, (0, 0, 0, _INDENT), expand=False))
+
+
+def _widest(query: tuple[str, str]) -> str:
+    heading, text = query
+    return max((heading, *text.splitlines()), key=cell_len)
+
+
+def _query(heading: str, text: str) -> Group:
+    shown = Text(text)
+    shown.highlight_regex(_KEYWORDS, "blue")
+    return Group(Text(heading, style="bold"), shown)
 
 
 def _cell(value: object) -> str:

@@ -1,8 +1,7 @@
-"""Where the tour plays: the embedded servers, a directory for logs, and the environment of the programs in it."""
+"""Where the tour plays: the embedded servers, a directory for logs, and the environment of the programs."""
 
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -13,29 +12,30 @@ from typing import Final
 from pydantic import SecretStr
 
 from gpm_cdc import sandbox
-from gpm_cdc.config.loading import variable
+from gpm_cdc.config.loading import CONFIG_FILE, variable
 from gpm_cdc.config.settings import Settings
-from gpm_cdc.demo import application
 from gpm_cdc.sandbox import Progress, Sandbox
-
-PROGRAM: Final = (sys.executable, "-m", "gpm_cdc")
-"""This program, whether or not a directory on the path has its command."""
 
 _FOREIGN: Final = ("GPM_", "PG")
 """Variables that would lead our programs, or libpq, to servers of the user's own."""
 
 SERVERS: Final = "servers"
 
-_BATCH_ROWS: Final = 2_000
+_BATCH_ROWS: Final = 5_000
 """Small batches, so that one can watch the graph grow while Neo4j is still warming up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Running servers and what programs need to find them. `directory` holds the logs."""
+    """Running servers and what programs need to find them. `directory` holds the logs and the mapping."""
 
     servers: Sandbox
     directory: Path
+
+    @property
+    def mapping(self) -> Path:
+        """The mapping, once it is written: the programs find it, since it has its usual name where they run."""
+        return self.directory / CONFIG_FILE
 
     @property
     def settings(self) -> Settings:
@@ -45,7 +45,7 @@ class Stage:
             neo4j_uri=self.servers.neo4j_uri,
             neo4j_user=self.servers.neo4j_user,
             neo4j_password=SecretStr(self.servers.neo4j_password),
-            config=application.mapping_file(),
+            config=self.mapping,
         )
 
     @property
@@ -58,9 +58,7 @@ class Stage:
             variable("neo4j_uri"): self.servers.neo4j_uri,
             variable("neo4j_user"): self.servers.neo4j_user,
             variable("neo4j_password"): self.servers.neo4j_password,
-            variable("config"): str(application.mapping_file()),
             variable("batch_rows"): str(_BATCH_ROWS),
-            **application.environment(self.servers.postgres_dsn),
         }
 
     def log(self, name: str) -> Path:

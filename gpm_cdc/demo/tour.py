@@ -1,25 +1,29 @@
-"""The tour itself: servers, tables, a stream, an application, questions, and the proof."""
+"""The tour itself: servers, tables, a stream, a library of source code, edits, questions, and the proof."""
 
-import asyncio
+import platform
 import shlex
 import time
-from asyncio.subprocess import PIPE
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from gpm_cdc.demo import application, latency, questions
-from gpm_cdc.demo.following import Pair, fill, running
-from gpm_cdc.demo.latency import Summary
+from gpm_cdc.codegraph.loader import FILES_AT_ONCE
+from gpm_cdc.demo import latency, questions
+from gpm_cdc.demo.following import Pair, load, running
+from gpm_cdc.demo.programs import application, command
+from gpm_cdc.demo.protocol import MIGRATE
 from gpm_cdc.demo.screen import Screen
-from gpm_cdc.demo.stage import PROGRAM, SERVERS, Stage, stage, workspace
+from gpm_cdc.demo.stage import SERVERS, Stage, stage, workspace
 from gpm_cdc.errors.base import ExitCode
-from gpm_cdc.errors.demo import ProgramFailed, VerifyUndecided
+from gpm_cdc.errors.demo import VerifyUndecided
 from gpm_cdc.mapping.model import GraphMapping
 from gpm_cdc.runtime.mapped import read_mapping
+from gpm_cdc.source.session import query
 from gpm_cdc.wording import say
 
+MODELS: Final = "gpm_cdc.codegraph:Base"
 CLEAN: Final = "verify: clean"
 _MILLISECONDS: Final = 1_000
 
@@ -37,8 +41,8 @@ async def tour(screen: Screen, *, keep: bool) -> ExitCode:
                 place = await _servers(screen, stack, directory, keep=keep)
                 await _tables(screen, place)
                 pair = await _daemon(screen, stack, place)
-                await _crowd(screen, pair)
-                await _changes(screen, pair)
+                await _library(screen, pair)
+                await _edits(screen, pair)
                 await _questions(screen, pair)
                 outcome = await _proof(screen, place)
                 with screen.moving() as moving:
@@ -72,14 +76,16 @@ async def _servers(screen: Screen, stack: AsyncExitStack, directory: Path, *, ke
 
 
 async def _tables(screen: Screen, place: Stage) -> None:
-    screen.heading("2  An application with its tables")
-    screen.say("A small shop, examples/shop, written with SQLAlchemy. It knows nothing of graphs.")
+    screen.heading("2  Tables for source code, and what they mean as a graph")
     with screen.moving() as moving:
-        moving.show(say("Alembic builds the tables."))
-        async with application.started(*application.MIGRATE, environ=place.environment, log=place.log("alembic")):
+        moving.show(say("Alembic builds the tables of gpm_cdc.codegraph."))
+        async with application(place, MIGRATE):
             pass
+        moving.show(say("The mapping is read from the SQLAlchemy models."))
+        await command(place, "map", "--models", MODELS, "--output", str(place.mapping))
+    screen.say("Alembic built them. Their mapping comes from the SQLAlchemy models:")
+    screen.say("gpm-cdc map --models {models}", models=MODELS, style="cyan")
     screen.table((say("table"), say("becomes")), list(_becomes(read_mapping(place.settings))))
-    screen.say("The file gpm-cdc.toml says so; 'gpm-cdc map' writes the first form of it from the tables.")
 
 
 def _becomes(mapping: GraphMapping) -> Iterator[tuple[str, str]]:
@@ -97,103 +103,103 @@ def _becomes(mapping: GraphMapping) -> Iterator[tuple[str, str]]:
 
 
 async def _daemon(screen: Screen, stack: AsyncExitStack, place: Stage) -> Pair:
-    screen.heading("3  The application writes, the graph follows")
+    screen.heading("3  The standard library goes in, and the graph follows")
     with screen.moving() as moving:
         moving.show(say("'gpm-cdc run' starts."))
         pair = await stack.enter_async_context(running(place))
-    screen.say("The shop writes transactions of one row to a thousand; 'gpm-cdc run' reads Postgres's log.")
+    screen.say(
+        "'gpm-cdc run' follows Postgres's log. A loader reads the library of Python {version} and stores it through "
+        "SQLAlchemy, {files} files in a transaction.",
+        version=platform.python_version(),
+        files=FILES_AT_ONCE,
+    )
     return pair
 
 
-async def _crowd(screen: Screen, pair: Pair) -> None:
+async def _library(screen: Screen, pair: Pair) -> None:
     with screen.moving() as moving:
-        progress = await fill(pair, moving)
-    written = progress.written or progress.started
-    seconds = written - progress.started
+        progress, report = await load(pair, moving)
     screen.done(
-        "{rows} rows in {transactions} transactions, {rate} rows/s through the ORM.",
-        rows=f"{progress.rows:,}",
-        transactions=f"{progress.transactions:,}",
-        rate=f"{progress.rows / seconds:,.0f}",
+        "{files} files in {seconds} s: {definitions} definitions and {edges} edges, {rate} a second.",
+        files=f"{report['looked_at']:,}",
+        seconds=f"{report['seconds']:.1f}",
+        definitions=f"{report['definitions']:,}",
+        edges=f"{report['edges']:,}",
+        rate=f"{(report['definitions'] + report['edges']) / report['seconds']:,.0f}",
     )
     screen.done(
-        "{nodes} nodes and {relationships} relationships, complete {late} s after the last commit.",
+        "{nodes} nodes and {relationships} relationships in Neo4j, complete {late} s after the last commit.",
         nodes=f"{progress.nodes:,}",
         relationships=f"{progress.relationships:,}",
-        late=f"{max(0.0, (progress.arrived or written) - written):.1f}",
+        late=f"{progress.late:.1f}",
     )
 
 
-async def _changes(screen: Screen, pair: Pair) -> None:
-    screen.heading("4  From COMMIT to visible")
+async def _edits(screen: Screen, pair: Pair) -> None:
+    screen.heading("4  Somebody edits, and the graph follows each commit")
+    screen.say("Copies of a few files change. How long after COMMIT does the graph show it, in milliseconds?")
+    screen.step((say("ms"), say("rows")), say("edit"))
     with screen.moving() as moving:
-        seen = await latency.measure(pair, moving)
-    kinds = {kind: [each for each in seen if each.kind == kind] for kind in dict.fromkeys(each.kind for each in seen)}
-    rows = [(latency.explained(kind), *_milliseconds(Summary.of(of_kind))) for kind, of_kind in kinds.items()]
-    screen.table((say("what the shop did"), say("times"), say("median ms"), say("slowest ms")), rows)
-    count, median, slowest = _milliseconds(Summary.of(seen))
+        summary = await latency.measure(
+            pair,
+            lambda file, what: moving.show(f"{file}: {what}"),
+            lambda seen: screen.step((_milliseconds(seen.seconds), f"{seen.rows:,}"), f"{seen.file}: {seen.what}"),
+        )
     screen.done(
-        "{count} single changes: half of them were in the graph {median} ms after COMMIT, all within {slowest} ms.",
-        count=count,
-        median=f"{median:,}",
-        slowest=f"{slowest:,}",
+        "{count} edits: half of them were in the graph {median} ms after COMMIT, all within {slowest} ms.",
+        count=summary.number,
+        median=_milliseconds(summary.median),
+        slowest=_milliseconds(summary.slowest),
     )
-    screen.say("The slowest are the first of their kind: Neo4j plans each statement once.", style="dim")
+    with screen.moving() as moving:
+        _, report = await load(pair, moving)
+    screen.done(
+        "The library was loaded once more, which undoes all that: {unchanged} of {files} files are the same and cost "
+        "nothing. It took {seconds} s.",
+        unchanged=f"{report['unchanged']:,}",
+        files=f"{report['looked_at']:,}",
+        seconds=f"{report['seconds']:.1f}",
+    )
 
 
-def _milliseconds(summary: Summary) -> tuple[int, int, int]:
-    return summary.number, round(summary.median * _MILLISECONDS), round(summary.slowest * _MILLISECONDS)
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * _MILLISECONDS:,.0f}"
 
 
 async def _questions(screen: Screen, pair: Pair) -> None:
-    screen.heading("5  Questions that hurt in SQL")
-    screen.say("Whose friends, and friends of friends at any depth, brought the most revenue?", style="bold")
-    screen.cypher(questions.REFERRALS)
-    began = time.monotonic()
-    rows = await pair.ask(questions.REFERRALS)
-    seconds = time.monotonic() - began
-    screen.table(questions.REFERRAL_COLUMNS, rows)
-    _answered(screen, seconds)
-    (one, first), (other, second) = await pair.ask(questions.STRANGERS)
-    screen.blank()
-    question = "How are {first} and {second} connected, through whatever it takes?"
-    screen.say(question, first=first, second=second, style="bold")
-    screen.cypher(questions.CONNECTION)
-    began = time.monotonic()
-    ((stops, types, forward),) = await pair.ask(questions.CONNECTION_AS_TEXT, one=one, other=other)
-    seconds = time.monotonic() - began
-    screen.blank()
-    screen.chain(stops, list(zip(types, forward, strict=True)))
-    _answered(screen, seconds)
-
-
-def _answered(screen: Screen, seconds: float) -> None:
-    milliseconds = f"{seconds * _MILLISECONDS:,.0f}"
-    screen.say("Answered in {milliseconds} ms, planning included.", milliseconds=milliseconds, style="dim")
+    screen.heading("5  Questions about the code, in Cypher and in the SQL that it replaces")
+    # Without statistics of tables that were empty a moment ago, Postgres's plans would be poor ones.
+    await query(pair.postgres, "ANALYZE")
+    for number, question in enumerate(questions.QUESTIONS):
+        with screen.moving() as moving:
+            moving.show(say("Both servers answer."))
+            given = await questions.answer(question, pair.ask, partial(query, pair.postgres))
+        if number:
+            screen.blank()
+        screen.say(question.text, style="bold")
+        screen.beside(
+            (say("Cypher: {time} ms", time=_milliseconds(given.cypher_seconds)), question.cypher),
+            (say("SQL: {time} ms", time=_milliseconds(given.sql_seconds)), question.sql),
+        )
+        screen.done("Both give the same {count} names.", count=f"{len(given.names):,}")
+        if given.ways:
+            (longest,) = questions.longest(given.ways, 1)
+            screen.say("Only Cypher tells the ways too. The longest, {count} imports:", count=len(longest) - 1)
+            screen.say(" → ".join(longest))
+        else:
+            screen.names(questions.well_known(given.names), len(given.names))
 
 
 async def _proof(screen: Screen, place: Stage) -> ExitCode:
     """Run `gpm-cdc verify`; the exit code with which it ended, if that is a verdict."""
     screen.heading("6  The proof")
     screen.say("'gpm-cdc verify' compares every row with the graph, value by value.")
-    log = place.log("verify")
-    with log.open("ab") as errors, screen.moving() as moving:
+    with screen.moving() as moving:
         moving.show(say("Comparing."))
-        process = await asyncio.create_subprocess_exec(
-            *PROGRAM, "verify", stdout=PIPE, stderr=errors, env=dict(place.environment), cwd=place.directory
-        )
-        try:
-            output, _ = await process.communicate()
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-    screen.quote(output.decode().rstrip().removesuffix(CLEAN).rstrip())
-    status = process.returncode
+        status, output = await command(place, "verify")
+    screen.quote(output.rstrip().removesuffix(CLEAN).rstrip())
     if status == ExitCode.REPEAT:
-        raise VerifyUndecided(log=log)
-    if status not in (ExitCode.DONE, ExitCode.FINDING):
-        raise ProgramFailed(program="gpm-cdc verify", status=status, log=log)
+        raise VerifyUndecided(log=place.log("verify"))
     return ExitCode(status)
 
 

@@ -33,3 +33,19 @@ class GraphStandsStill(DemoError):
     message = "after {seconds} seconds the graph does not hold what the tables hold"
     remedy = "read the log of 'gpm-cdc run': {log}"
     exit_code = ExitCode.REPEAT
+
+
+class EditSeenBefore(DemoError):
+    """The graph shows an edit that nobody has made yet: what would be measured means nothing. Facts: file."""
+
+    code = "demo_edit_seen_before"
+    message = "the graph shows an edit of {file} before it is made"
+    remedy = "report it, with the version of Python: the tour's edits do not suit this standard library"
+
+
+class AnswersDiffer(DemoError):
+    """Graph and tables answer the same question differently. Facts: question, graph, tables."""
+
+    code = "demo_answers_differ"
+    message = "the graph answers with {graph} rows and the tables with {tables}, or with others: {question}"
+    remedy = "report it, with the version of Python and the output of 'gpm-cdc demo'"

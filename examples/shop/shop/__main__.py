@@ -3,9 +3,7 @@
 import argparse
 import json
 import os
-import sys
 from collections.abc import Iterator
-from itertools import islice
 
 from sqlalchemy import Engine, create_engine
 
@@ -23,7 +21,6 @@ def main() -> None:
     filling.add_argument("--orders", type=int, default=usual.orders)
     changing = commands.add_parser("change", help="make single changes, each in a transaction of its own")
     changing.add_argument("--count", type=int, default=20)
-    changing.add_argument("--ask", action="store_true", help="wait for a line on standard input before each change")
     for command in (filling, changing):
         command.add_argument("--seed", type=int, default=usual.seed, help="the same seed makes the same rows")
     asked = parser.parse_args()
@@ -33,19 +30,12 @@ def main() -> None:
         done = _fill(engine, Amounts(asked.customers, asked.orders, asked.seed))
     else:
         done = changes(engine, asked.count, asked.seed)
-        if asked.ask:
-            done = _when_asked(done)
     for line in done:
         print(json.dumps(line), flush=True)
 
 
 def _fill(engine: Engine, amounts: Amounts) -> Iterator[dict[str, object]]:
     return ({"rows": rows} for rows in fill(engine, amounts))
-
-
-def _when_asked[Line](lines: Iterator[Line]) -> Iterator[Line]:
-    for _ in sys.stdin:
-        yield from islice(lines, 1)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """An ordinary day of the shop: one small transaction after the other."""
 
 import random
-import time
 from collections.abc import Callable, Iterator
 from itertools import cycle, islice
 
@@ -21,16 +20,13 @@ type _Action = Callable[[Session, random.Random], Change]
 
 
 def changes(engine: Engine, count: int, seed: int) -> Iterator[Change]:
-    """Make `count` changes, each in a transaction of its own, and yield each after its commit.
-
-    `committed_at` of a change is the moment at which COMMIT returned, in seconds of the machine's monotonic clock.
-    """
+    """Make `count` changes, each in a transaction of its own, and yield each after its commit."""
     chance = random.Random(seed)
     for action in islice(cycle(_ACTIONS), count):
         with Session(engine) as session:
             change = action(session, chance)
             session.commit()
-            yield {**change, "committed_at": time.monotonic()}
+            yield change
 
 
 def _move(session: Session, chance: random.Random) -> Change:
