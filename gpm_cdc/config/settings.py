@@ -29,6 +29,10 @@ BATCH_ROWS: Final = 10_000
 BATCH_BYTES: Final = ByteSize(8 * 1024**2)
 """Bytes of row text in one Neo4j transaction: wide rows fill a transaction's memory long before their number does."""
 
+BATCH_ELEMENTS: Final = 50_000
+"""Nodes and relationships that deletes touch in one Neo4j transaction: about two seconds of work. A TRUNCATE or a node
+with more relationships is deleted in pieces of this size."""
+
 QUEUE_BYTES: Final = ByteSize(64 * 1024**2)
 """Decoded changes that wait for the sink: a few batches, so that the reader works while a batch commits, no more."""
 
@@ -104,6 +108,7 @@ class Settings(BaseModel):
 
     batch_rows: Annotated[int, Field(ge=1, le=_LARGEST_BATCH)] = BATCH_ROWS
     batch_bytes: Annotated[ByteSize, Field(ge=1024)] = BATCH_BYTES
+    batch_elements: Annotated[int, Field(ge=1, le=_LARGEST_BATCH)] = BATCH_ELEMENTS
     queue_bytes: Annotated[ByteSize, Field(ge=1024)] = QUEUE_BYTES
     transaction_timeout: Seconds = TRANSACTION_TIMEOUT
     wal_sender_timeout: Seconds = WAL_SENDER_TIMEOUT

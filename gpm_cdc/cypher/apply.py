@@ -8,7 +8,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gpm_cdc.cypher import edges, nodes, relationships
+from gpm_cdc.cypher import edges, nodes, pieces, relationships
 from gpm_cdc.cypher.statement import Record, Statement, Statements, chunks
 from gpm_cdc.domain.changes import UNCHANGED
 from gpm_cdc.errors.stream import EndpointTakenOver
@@ -39,19 +39,41 @@ class _Holders:
     moved: list[Any] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class How:
+    """What is known about the graph that a batch goes into.
+
+    `create` promises that inserted nodes are not there yet: they are created instead of merged. `limit` refuses deletes
+    of more elements with GraphBatchTooWide. `thinned` says that pieces of this batch were applied: edges of deleted
+    nodes may be gone already, and with them the knowledge who their children were.
+    """
+
+    create: bool = False
+    limit: int | None = None
+    thinned: bool = False
+
+
+_USUAL = How()
+
+
 class Application:
     """One batch on its way into the graph."""
 
-    def __init__(self, plan: GraphPlan, batch: GraphBatch, *, create: bool = False) -> None:
-        """`create` promises that inserted nodes are not in the graph yet: they are created instead of merged."""
+    def __init__(self, plan: GraphPlan, batch: GraphBatch, how: How) -> None:
         self._plan = plan
         self._batch = batch
-        self._create = create
+        self._create = how.create
+        self._how = how
+        self._taken_over: set[EdgePlan] = set()
         self._work: dict[EdgePlan, _EdgeWork] = {}
         self._holders: dict[NodePlan, _Holders] = {}
 
     def statements(self) -> Statements:
         """Every statement in order; send each one's records back."""
+        for node_batch in self._batch.nodes:
+            self._refuse_endpoint_takeover(node_batch)
+        if self._how.limit is not None:
+            yield from pieces.require_narrow(self._batch, self._how.limit)
         resting: dict[int, dict[int, str]] = {}
         for relationship_batch in self._batch.relationships:
             yield from relationships.empty(relationship_batch)
@@ -76,7 +98,6 @@ class Application:
 
     def _note_takeovers(self, batch: NodeBatch) -> Statements:
         """Remember the children of nodes that go while another row takes over what they were referred to by."""
-        self._refuse_endpoint_takeover(batch)
         yield from self._refuse_referenced_takeover(batch)
         arrivals = {repr(rename.new) for rename in batch.renamed}
         for edge in self._plan.incoming[batch.plan]:
@@ -86,6 +107,8 @@ class Application:
                 keys = [key for key in batch.deleted if repr(key) in arrivals]
             else:
                 keys = batch.deleted if batch.inserted or batch.updated else []
+            if keys and self._how.thinned:
+                self._taken_over.add(edge)
             for chunk in chunks(keys):
                 records = yield edges.children(edge, chunk)
                 self._edge_work(edge).orphaned += [record[0] for record in records]
@@ -210,7 +233,7 @@ class Application:
                     records = yield edges.mismatched(edge, chunk)
                     adrift += [record[0] for record in records]
                 yield from edges.reattach(edge, list(dict.fromkeys(adrift)))
-                if not edge.enforced:
+                if not edge.enforced or edge in self._taken_over:
                     yield from edges.adopt(edge, [*holders.new, *touched])
 
 
@@ -219,6 +242,6 @@ def _known(rows: Sequence[WireRow], end: EndPlan) -> list[WireRow]:
     return [row for row in rows if all(row[index] is not UNCHANGED for index in end.target_fields)]
 
 
-def statements(plan: GraphPlan, batch: GraphBatch, *, create: bool = False) -> Generator[Statement, list[Record], None]:
+def statements(plan: GraphPlan, batch: GraphBatch, how: How = _USUAL) -> Generator[Statement, list[Record], None]:
     """Every statement that brings `batch` into the graph, in order."""
-    return Application(plan, batch, create=create).statements()
+    return Application(plan, batch, how).statements()

@@ -40,15 +40,21 @@ def _empty(plan: NodePlan, inserted: Sequence[WireRow]) -> Statements:
 
     Deleting and creating the same indexed keys in one transaction costs the square of their number.
     """
-    kept: set[str] = set()
-    for rows in chunks(keys_of(plan, inserted)):
-        records = yield Statement(f"{found_text(plan)} RETURN elementId(n)", rows, returns=True)
-        kept.update(record[0] for record in records)
+    kept = set((yield from kept_nodes(plan, inserted)))
     if not kept:
         yield Statement(f"MATCH (n{labels(plan.label)}) DETACH DELETE n")
         return
     records = yield Statement(f"MATCH (n{labels(plan.label)}) RETURN elementId(n)", returns=True)
     yield from delete_by_id([record[0] for record in records if record[0] not in kept])
+
+
+def kept_nodes(plan: NodePlan, inserted: Sequence[WireRow]) -> Generator[Statement, list[Record], list[str]]:
+    """The element ids of the nodes whose keys `inserted` rows bear."""
+    kept: list[str] = []
+    for rows in chunks(keys_of(plan, inserted)):
+        records = yield Statement(f"{found_text(plan)} RETURN elementId(n)", rows, returns=True)
+        kept += [record[0] for record in records]
+    return kept
 
 
 def delete_by_id(element_ids: Sequence[str]) -> Statements:

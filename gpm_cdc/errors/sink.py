@@ -69,6 +69,13 @@ class GraphTransactionTooLarge(SinkError):
     )
 
 
+class GraphBatchTooWide(GraphTransactionTooLarge):
+    """The deletes of a batch touch more elements than GPM_BATCH_ELEMENTS. Nothing was written: pieces go first."""
+
+    code = "graph_batch_too_wide"
+    message = "the deletes of a batch touch more than GPM_BATCH_ELEMENTS nodes and relationships"
+
+
 class GraphTransactionEnded(SinkError):
     """The server ended a transaction of ours before it was done."""
 

@@ -15,7 +15,7 @@ type Phase = Literal["snapshot", "chunked", "streaming"]
 class Position(NamedTuple):
     """How far the graph has come: everything before `lsn`, and the first `ordinal` steps after it.
 
-    Steps are the batches of a snapshot or the parts of a chunked transaction. Positions are ordered.
+    Steps are the batches of a snapshot or the pieces of a transaction's deletes. Positions are ordered.
     """
 
     lsn: Lsn

@@ -9,9 +9,10 @@ import time
 from dataclasses import dataclass, replace
 from functools import partial
 
-from gpm_cdc.cypher.apply import statements
+from gpm_cdc.cypher.apply import How, statements
+from gpm_cdc.cypher.pieces import Piece, pieces
 from gpm_cdc.domain.lsn import ZERO, Lsn
-from gpm_cdc.errors.sink import GraphKeyTaken
+from gpm_cdc.errors.sink import GraphBatchTooWide, GraphKeyTaken, GraphTransactionTooLarge
 from gpm_cdc.ports.graph import Checkpoint, GraphWriter, Position
 from gpm_cdc.ports.observer import BatchReport, Observer
 from gpm_cdc.ports.source import ChangeSource
@@ -24,10 +25,14 @@ from gpm_cdc.replication.queue import Item, TransactionQueue
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of a batch and of the queue, and how often the server hears from us. Bytes and seconds."""
+    """Bounds of a batch and of the queue, and how often the server hears from us. Bytes and seconds.
+
+    `batch_elements` bounds the nodes and relationships that deletes touch in one transaction of the graph.
+    """
 
     batch_rows: int
     batch_bytes: int
+    batch_elements: int
     queue_bytes: int
     keepalive_interval: float
 
@@ -37,8 +42,8 @@ class _OpenBatch:
 
     def __init__(self, bindings: Bindings) -> None:
         self._coalescer = Coalescer(bindings)
+        self._items: list[Transaction] = []
         self.position = ZERO
-        self.transactions = 0
         self.changes = 0
         self.byte_count = 0
         self.commit_time_us: int | None = None
@@ -49,7 +54,7 @@ class _OpenBatch:
             return
         self._coalescer.add(item.events)
         self.position = item.end_lsn
-        self.transactions += 1
+        self._items.append(item)
         self.changes += len(item.events)
         self.byte_count += item.byte_count
         self.commit_time_us = item.commit_time_us
@@ -73,16 +78,21 @@ class _OpenBatch:
                 break
             # The answers of the sink wait for this task: whoever works long at a stretch here slows the writer down.
             await asyncio.sleep(0)
-        return _ClosedBatch(graph, self.position, self.transactions, self.changes, self.commit_time_us)
+        items = self._items
+        several = tuple(items) if len(items) > 1 else ()
+        return _ClosedBatch(graph, self.position, len(items), self.changes, self.commit_time_us, several)
 
 
 @dataclass(frozen=True, slots=True)
 class _ClosedBatch:
+    """`several` are the transactions of a batch that can be divided; a lone one need not be remembered."""
+
     graph: GraphBatch
     position: Lsn
     transactions: int
     changes: int
     commit_time_us: int | None
+    several: tuple[Transaction, ...]
 
 
 class Streaming:
@@ -98,13 +108,14 @@ class Streaming:
         limits: Limits,
         observer: Observer,
     ) -> None:
-        """`checkpoint` must be ours already, in phase streaming; `source` started at or before it."""
+        """`checkpoint` must be ours already, past the snapshot; `source` started at or before it."""
         self._source = source
         self._writer = writer
         self._plan = plan
         self.checkpoint = checkpoint
         self._limits = limits
         self._observer = observer
+        self._bindings = Bindings(plan)
         self._queue = TransactionQueue(limits.queue_bytes)
         self._ready: asyncio.Queue[_ClosedBatch] = asyncio.Queue(maxsize=1)
         self._enqueued = checkpoint.position.lsn
@@ -156,10 +167,9 @@ class Streaming:
             await self._queue.put(beat)
 
     async def _collect(self) -> None:
-        bindings = Bindings(self._plan)
         changed = self._queue.changed
         while True:
-            batch = _OpenBatch(bindings)
+            batch = _OpenBatch(self._bindings)
             while True:
                 changed.clear()
                 item = self._queue.peek()
@@ -197,13 +207,58 @@ class Streaming:
             await asyncio.gather(stopped, taking, return_exceptions=True)
 
     async def _commit(self, batch: _ClosedBatch) -> None:
-        started = time.monotonic()
-        after = replace(self.checkpoint, position=Position(batch.position))
+        """Write `batch`: in one transaction if that can be, else each of its own alone, else its deletes in pieces."""
         try:
-            await self._writer.write(partial(statements, self._plan, batch.graph, create=True), self.checkpoint, after)
+            await self._commit_whole(batch, self._limits.batch_elements)
+        except GraphTransactionTooLarge as error:
+            if batch.several:
+                for item in batch.several:
+                    await self._commit_alone(item)
+                if batch.position > self.checkpoint.position.lsn:
+                    await self._commit_alone(Heartbeat(batch.position, reply_requested=False))
+            elif isinstance(error, GraphBatchTooWide):
+                await self._delete_in_pieces(batch.graph)
+                await self._commit_whole(batch, None)
+            else:
+                raise
+
+    async def _commit_alone(self, item: Item) -> None:
+        alone = _OpenBatch(self._bindings)
+        alone.add(item)
+        await self._commit(await alone.close())
+
+    async def _delete_in_pieces(self, graph: GraphBatch) -> None:
+        """Delete beforehand what a lone transaction deletes; the next one from this checkpoint on is this one again."""
+        limit = self._limits.batch_elements
+        for piece in pieces(self._plan, graph):
+            while piece.left:
+                limit = await self._delete_piece(piece, limit)
+
+    async def _delete_piece(self, piece: Piece, limit: int) -> int:
+        """Delete up to `limit` elements in one transaction, or as many as the server has memory for; how many."""
+        lsn, ordinal = self.checkpoint.position
+        after = replace(self.checkpoint, position=Position(lsn, ordinal + 1), phase="chunked")
+        while True:
+            try:
+                await self._writer.write(partial(piece.statements, limit), self.checkpoint, after)
+            except GraphTransactionTooLarge:
+                if limit == 1:
+                    raise
+                limit //= 2
+            else:
+                self.checkpoint = after
+                return limit
+
+    async def _commit_whole(self, batch: _ClosedBatch, limit: int | None) -> None:
+        started = time.monotonic()
+        after = replace(self.checkpoint, position=Position(batch.position), phase="streaming")
+        how = How(create=True, limit=limit, thinned=self.checkpoint.phase == "chunked")
+        try:
+            await self._writer.write(partial(statements, self._plan, batch.graph, how), self.checkpoint, after)
         except GraphKeyTaken:
             # Somebody put a node there that the stream knows nothing of: it is adopted, which a MERGE does.
-            await self._writer.write(partial(statements, self._plan, batch.graph), self.checkpoint, after)
+            merging = replace(how, create=False)
+            await self._writer.write(partial(statements, self._plan, batch.graph, merging), self.checkpoint, after)
         self.checkpoint = after
         self._source.acknowledge(batch.position)
         self._observer.batch_applied(

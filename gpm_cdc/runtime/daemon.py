@@ -187,7 +187,13 @@ class Daemon:
         await stream.start(settings.slot_name, settings.publication_name, checkpoint.position.lsn)
         _log.info("owner", **{keys.STREAM: settings.stream, keys.EPOCH: checkpoint.epoch})
         self._streaming = True
-        limits = Limits(settings.batch_rows, settings.batch_bytes, settings.queue_bytes, settings.keepalive_interval)
+        limits = Limits(
+            batch_rows=settings.batch_rows,
+            batch_bytes=settings.batch_bytes,
+            batch_elements=settings.batch_elements,
+            queue_bytes=settings.queue_bytes,
+            keepalive_interval=settings.keepalive_interval,
+        )
         streaming = Streaming(stream, writer, mapped.plan, checkpoint, limits=limits, observer=self._observer)
         guard = asyncio.create_task(self._guard(postgres, mapped, checkpoint))
         following = asyncio.create_task(streaming.run(stop, self._until))

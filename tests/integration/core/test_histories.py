@@ -52,10 +52,13 @@ async def test_random_histories(postgres: Database, neo4j: Neo4jServer, capsys: 
     rounds = 0
     while time.monotonic() < deadline:
         batch_rows, statement_rows = dice.choice((1, 2, 5, 10_000)), dice.choice((1, 2, 10_000))
+        elements = dice.choice((1, 3, 50_000))
         script: list[str] = []
         try:
             with patch.object(statement, "ROWS_PER_STATEMENT", statement_rows):
-                async with following(postgres, neo4j, MAPPING, batch_rows=batch_rows) as stream:
+                async with following(
+                    postgres, neo4j, MAPPING, batch_rows=batch_rows, batch_elements=elements
+                ) as stream:
                     await stream.execute(f"TRUNCATE {', '.join(TABLES)}")
                     writer = Writer(History(dice), stream.connection)
                     script = writer.script
@@ -64,7 +67,7 @@ async def test_random_histories(postgres: Database, neo4j: Neo4jServer, capsys: 
         except Exception as error:
             lines = ";\n".join(script)
             error.add_note(
-                f"GPM_TEST_HISTORY_SEED={seed}, batch_rows={batch_rows}, {statement_rows=}, round {rounds}:\n{lines}"
+                f"GPM_TEST_HISTORY_SEED={seed}, {batch_rows=}, {statement_rows=}, {elements=}, round {rounds}:\n{lines}"
             )
             raise
     with capsys.disabled():

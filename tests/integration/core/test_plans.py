@@ -8,7 +8,7 @@ import neo4j
 import pytest
 
 from gpm_cdc.cypher import loading, nodes
-from gpm_cdc.cypher.apply import statements
+from gpm_cdc.cypher.apply import How, statements
 from gpm_cdc.cypher.schema import schema
 from gpm_cdc.cypher.statement import Record, Statement, Statements
 from gpm_cdc.domain.changes import UNCHANGED, Change, Delete, Field, Insert, Relation, RelationColumn, Truncate, Update
@@ -194,7 +194,7 @@ def every_text(plan: GraphPlan) -> dict[str, str]:
         coalescer = Coalescer(Bindings(plan))
         coalescer.add(events)
         for create in (False, True):
-            found.extend(texts_of(statements(plan, build(coalescer), create=create)))
+            found.extend(texts_of(statements(plan, build(coalescer), How(create=create))))
 
     ends = {end.target for table in plan.relationships for end in (table.start, table.end)}
     for planned in plan.tables.values():

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from gpm_cdc.cypher import statement
-from gpm_cdc.cypher.apply import statements
+from gpm_cdc.cypher.apply import How, statements
 from gpm_cdc.cypher.expressions import guarded
 from gpm_cdc.cypher.quoting import labels, quote
 from gpm_cdc.cypher.schema import schema
@@ -48,7 +48,7 @@ def run(*events: Relation | Change, plan: GraphPlan = PLAN, create: bool = False
     """The statements of a batch of `events`, to which the graph answers that every watched value changed."""
     coalescer = Coalescer(Bindings(plan))
     coalescer.add([relation(PERSON), relation(LIKES), *events])
-    return sent(statements(plan, build(coalescer), create=create))
+    return sent(statements(plan, build(coalescer), How(create=create)))
 
 
 def sent(running: Statements) -> list[Statement]:

@@ -118,7 +118,9 @@ async def following(
     *, rows: int = 10_000, size: int = 1_000_000, interval: float = 60.0, until: int | None = None
 ) -> AsyncIterator[Following]:
     """A stream, cancelled on leaving if it still runs."""
-    limits = Limits(batch_rows=rows, batch_bytes=size, queue_bytes=4_000_000, keepalive_interval=interval)
+    limits = Limits(
+        batch_rows=rows, batch_bytes=size, batch_elements=1_000, queue_bytes=4_000_000, keepalive_interval=interval
+    )
     running = Following(limits, None if until is None else Lsn(until))
     try:
         yield running
