@@ -209,8 +209,6 @@ class _File:
         if root != table and self._mapped(root):
             code = _OF_PARTITION.get(effect.code, effect.code)
             return replace(effect, code=code, table=root)
-        if table in self.made:
-            return Effect("table_of_file", table)
         if not self._mapped(table):
             return Effect("unmapped_content" if self._perhaps_partition(effect, table) else "table_unmapped", table)
         if effect.code in _OF_REFERENCE and not self._relies_on_references(table):

@@ -122,6 +122,8 @@ def test_only_mapped_tables_count() -> None:
     assert _judged("UPDATE other SET a = 1; DROP TABLE other; DROP TABLE audit") == [
         ["table_unmapped"], ["unmapped_content"], ["table_unmapped"],
     ]  # fmt: skip
+    # A table of the file can be a partition too, of a table that may itself belong to a mapped one.
+    assert _judged("CREATE TABLE p PARTITION OF other DEFAULT; DROP TABLE p")[1] == ["unmapped_content"]
     assert _judged("ALTER TABLE gpm_cdc.run ADD a int") == [["table_unmapped"]]
 
 
