@@ -21,6 +21,7 @@ PROGRAM: Final = "gpm-cdc"
 _COMMANDS: Final = {
     "sandbox": "gpm_cdc.cli.sandbox:sandbox",
     "map": "gpm_cdc.cli.map:map_",
+    "lint-migration": "gpm_cdc.cli.lint_migration:lint_migration",
     "check": "gpm_cdc.cli.check:check",
     "run": "gpm_cdc.cli.run:run",
     "status": "gpm_cdc.cli.status:status",

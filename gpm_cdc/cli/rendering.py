@@ -13,7 +13,7 @@ from rich.text import Text
 
 from gpm_cdc.wording import say
 
-_UNBOUNDED: Final = 100_000
+UNBOUNDED: Final = 100_000
 """Columns of a table that is read by a program: rich would fold its lines at 80 otherwise."""
 
 
@@ -38,4 +38,4 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None
         # Text, since a plain string would be read as markup: names in brackets would vanish.
         table.add_row(*("" if cell is None else Text(str(cell)) for cell in row))
     terminal = sys.stdout.isatty()
-    Console(file=sys.stdout, width=None if terminal else _UNBOUNDED).print(table)
+    Console(file=sys.stdout, width=None if terminal else UNBOUNDED).print(table)

@@ -38,6 +38,7 @@ _VIOLATIONS = {
     "home-of-psycopg": ("sink/violation.py", "import psycopg\n"),
     "home-of-neo4j": ("source/violation.py", "import neo4j\n"),
     "home-of-sqlalchemy": ("source/violation_orm.py", "import sqlalchemy\n"),
+    "home-of-pglast": ("source/violation_ddl.py", "import pglast\n"),
     "home-of-click": ("runtime/violation.py", "import click\n"),
     "acyclic": ("domain/violation_back.py", "from gpm_cdc.domain import violation_forth\n"),
 }
