@@ -7,10 +7,10 @@ INSTALLED := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test check format bench lock clean
+.PHONY: help env demo test check format bench exactness lock clean
 
 help: ## Show the targets.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 env: $(INSTALLED) ## Make the environment in .venv.
 
@@ -45,6 +45,10 @@ format: env ## Format the code and mend what the linter can mend.
 
 bench: env ## Measure the stream against the ceiling of the same machine.
 	@$(BIN)/gpm-cdc bench stream
+
+# GPM_TEST_EXACTNESS_HISTORIES, _SEED, _VERSIONS and _SECONDS say how many, which, where and how long; see CONTRIBUTING.md.
+exactness: env ## Run random histories on every version of Postgres, and add them to docs/exactness.md.
+	@$(BIN)/python -m tests.exactness $(SCRIPT)
 
 # Needs uv. The options keep every address and path of the machine out of the files.
 LOCK := uv pip compile --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-emit-find-links \

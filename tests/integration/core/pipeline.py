@@ -1,9 +1,9 @@
 """A stream inside this process: a daemon between a test's database and the graph, with a gate before the graph."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, Literal
 from unittest.mock import patch
 
 import neo4j
@@ -28,6 +28,9 @@ from tests.servers import Database, Neo4jServer
 
 SECONDS = 30.0
 """How long anything may take that has to happen."""
+
+type Steps = Callable[[], Statements]
+type Moment = Literal["before", "inside", "after"]
 
 
 class Progress:
@@ -75,6 +78,44 @@ class Pipeline:
         self._dsn = dsn
         self._mapping = mapping
         self.task: asyncio.Task[None] | None = None
+        self.start: Callable[[], None] = lambda: None
+        self.crashes = 0
+        self._cut: tuple[int, Moment] | None = None
+
+    def crash_at(self, writes: int, moment: Moment) -> None:
+        """Cut the stream off at this write from now on; `caught_up` begins it again."""
+        self._cut = (writes, moment)
+
+    def _moment(self) -> Moment | None:
+        """When, around the write that is about to happen, the stream is cut off."""
+        if self._cut is None:
+            return None
+        writes, moment = self._cut
+        self._cut = (writes - 1, moment) if writes > 1 else None
+        return moment if writes == 1 else None
+
+    def _cancel(self) -> None:
+        assert self.task is not None
+        self.crashes += 1
+        self.task.cancel()
+
+    async def written(self, write: Callable[[Steps], Awaitable[None]], steps: Steps) -> None:
+        """Do a write, unless the stream is to be cut off before it, inside it or after it."""
+        moment = self._moment()
+        if moment == "before":
+            self._cancel()
+            await asyncio.Event().wait()
+        await write(self._interrupted(steps) if moment == "inside" else steps)
+        if moment == "after":
+            self._cancel()
+            await asyncio.Event().wait()
+
+    def _interrupted(self, steps: Steps) -> Steps:
+        def interrupted() -> Statements:
+            self._cancel()
+            yield from steps()
+
+        return interrupted
 
     async def execute(self, *transactions: str) -> None:
         """Run each script in a transaction of its own."""
@@ -118,7 +159,9 @@ class Pipeline:
                 waiting = asyncio.create_task(self.progress.moved.wait())
                 await asyncio.wait({waiting, self.task}, return_when=asyncio.FIRST_COMPLETED)
                 waiting.cancel()
-                if self.task.done():
+                if self.task.cancelled():
+                    self.start()
+                elif self.task.done():
                     self.task.result()
                     message = "the stream ended by itself"
                     raise AssertionError(message)
@@ -148,9 +191,9 @@ def _tapped(pipeline: Pipeline) -> Iterator[None]:
         async with open_writer(settings, notice) as writer:
             write = writer.write
 
-            async def write_gated(steps: Callable[[], Statements], before: Checkpoint, after: Checkpoint) -> None:
+            async def write_gated(steps: Steps, before: Checkpoint, after: Checkpoint) -> None:
                 await pipeline.gate.wait()
-                await write(steps, before, after)
+                await pipeline.written(lambda chosen: write(chosen, before, after), steps)
 
             with patch.object(writer, "write", write_gated):
                 yield writer
@@ -181,24 +224,41 @@ def settings_for(postgres: Database, graph: Neo4jServer, **changes: object) -> S
 
 @asynccontextmanager
 async def following(
-    postgres: Database, graph: Neo4jServer, mapping: str, orders: Orders | None = None, **changes: object
+    postgres: Database,
+    graph: Neo4jServer,
+    mapping: str,
+    orders: Orders | None = None,
+    *,
+    cut: tuple[int, Moment] | None = None,
+    **changes: object,
 ) -> AsyncIterator[Pipeline]:
-    """A stream that has begun to follow, ended on leaving. The tables of `mapping` must be there."""
+    """A stream that has begun to follow, ended on leaving. The tables of `mapping` must be there.
+
+    `cut` is as in `crash_at`, from the very first write on.
+    """
     settings = settings_for(postgres, graph, **changes)
     progress = Progress()
     stop = asyncio.Event()
     with neo4j.GraphDatabase.driver(graph.uri, auth=(graph.user, graph.password)) as driver:
         async with await postgres.connect(client_encoding="UTF8") as connection:
             pipeline = Pipeline(connection, postgres.dsn, mapping, driver, progress)
+
+            def start() -> None:
+                progress.position = ZERO
+                daemon = Daemon(settings, parse(mapping, where="test"), orders or Orders(), progress)
+                pipeline.task = asyncio.create_task(daemon.run(stop))
+
+            pipeline.start = start
+            if cut is not None:
+                pipeline.crash_at(*cut)
             with _tapped(pipeline):
-                pipeline.task = asyncio.create_task(
-                    Daemon(settings, parse(mapping, where="test"), orders or Orders(), progress).run(stop)
-                )
+                start()
                 try:
                     await pipeline.caught_up()
                     yield pipeline
                 finally:
                     stop.set()
                     pipeline.gate.set()
+                    assert pipeline.task is not None
                     async with asyncio.timeout(SECONDS):
                         await asyncio.gather(pipeline.task, return_exceptions=True)

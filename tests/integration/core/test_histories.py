@@ -1,6 +1,6 @@
 """The whole path against the oracle, over random histories of random transactions.
 
-GPM_TEST_HISTORY_SECONDS says how long (default 45), GPM_TEST_HISTORY_SEED which histories. A failure prints the SQL
+GPM_TEST_HISTORY_SECONDS says how long (default 20), GPM_TEST_HISTORY_SEED which histories. A failure prints the SQL
 that led to it.
 """
 
@@ -18,7 +18,7 @@ from tests.integration.core.pipeline import Pipeline, following
 from tests.integration.core.world import MAPPING, SCHEMA, TABLES
 from tests.servers import Database, Neo4jServer
 
-SECONDS = float(os.environ.get("GPM_TEST_HISTORY_SECONDS", "45"))
+SECONDS = float(os.environ.get("GPM_TEST_HISTORY_SECONDS", "20"))
 ROUNDS = 8
 """After so many comparisons the tables are emptied, so that the SQL of a failure stays short."""
 
