@@ -1,10 +1,11 @@
-"""Ends of relationship tables whose keys change hands."""
+"""What has to end the stream: keys of relationship tables' ends that change hands, keys that Neo4j cannot hold."""
 
 import asyncio
 
 import pytest
 
 from gpm_cdc.errors.stream import EndpointTakenOver
+from gpm_cdc.errors.values import KeyTooLong
 from tests.integration.core.pipeline import SECONDS, Pipeline, following
 from tests.servers import Database, Neo4jServer
 
@@ -93,3 +94,21 @@ async def test_end_that_changes_and_says_so(postgres: Database, neo4j: Neo4jServ
     async with following(postgres, neo4j, MAPPING) as stream:
         await stream.execute(script)
         await stream.check()
+
+
+async def test_key_that_is_too_long_stops_the_stream(postgres: Database, neo4j: Neo4jServer) -> None:
+    """A key beyond what an index of Neo4j holds ends the stream, and nothing of its transaction is written."""
+    async with await postgres.connect() as connection:
+        await connection.execute(
+            "CREATE TABLE doc (slug text PRIMARY KEY, title text); INSERT INTO doc VALUES ('a', 't')"
+        )
+    mapping = 'version = 1\n[[node]]\ntable = "public.doc"\nlabel = "Doc"\nkey = ["slug"]\n'
+    async with following(postgres, neo4j, mapping) as stream:
+        before = stream.actual()
+        # Postgres compresses it, else its own index would refuse it.
+        await stream.execute("UPDATE doc SET title = 'changed'; INSERT INTO doc VALUES (repeat('k', 8100), 'x')")
+        assert stream.task is not None
+        with pytest.raises(KeyTooLong):
+            async with asyncio.timeout(SECONDS):
+                await stream.task
+        assert stream.actual() == before
