@@ -21,6 +21,7 @@ from gpm_cdc.cypher.quoting import labels, quote
 from gpm_cdc.cypher.statement import Record, Statement, Statements, chunks
 from gpm_cdc.domain.changes import UNCHANGED
 from gpm_cdc.domain.types import Wire
+from gpm_cdc.errors.stream import ValueLeftOut
 from gpm_cdc.projection.batch import Group, Move, RelationshipBatch
 from gpm_cdc.projection.plan import EndPlan, RelationshipPlan, WireRow
 
@@ -147,6 +148,8 @@ def restore(plan: RelationshipPlan, moves: Sequence[Move], resting: dict[int, st
     """Create moved relationships at their new ends, with the values that were set aside where the row has none."""
     whole: dict[Group, list[WireRow]] = {}
     partial: dict[Group, list[WireRow]] = {}
+    homeless = [move.row for place, move in enumerate(moves) if UNCHANGED in move.row and place not in resting]
+    yield from _refuse_incomplete(plan, homeless)
     for place, move in enumerate(moves):
         if UNCHANGED in move.row:
             partial.setdefault(move.group, []).append([*_plain(move.row), resting.get(place)])
@@ -165,6 +168,18 @@ def restore(plan: RelationshipPlan, moves: Sequence[Move], resting: dict[int, st
             )
     if resting:
         yield Statement("UNWIND $rows AS r MATCH (rest) WHERE elementId(rest) = r DELETE rest", list(resting.values()))
+
+
+def _refuse_incomplete(plan: RelationshipPlan, rows: Sequence[WireRow]) -> Statements:
+    """Raise ValueLeftOut if one of `rows`, which have no relationship and lack values, has both ends now."""
+    ends = (*plan.start.fields, *plan.end.fields)
+    rows = [row for row in rows if all(row[index] is not None for index in ends)]
+    if any(row[index] is UNCHANGED for row in rows for index in ends):
+        raise ValueLeftOut(table=str(plan.table))
+    for chunk in chunks([_plain(row) for row in rows]):
+        records = yield Statement(f"UNWIND $rows AS r {_ends(plan)} RETURN 1 LIMIT 1", chunk, returns=True)
+        if records:
+            raise ValueLeftOut(table=str(plan.table))
 
 
 def _plain(row: WireRow) -> list[Any]:
@@ -244,7 +259,8 @@ def _repoint_text(plan: RelationshipPlan, group: Group, kind: str, guard: Guarde
 def repoint(plan: RelationshipPlan, group: Group, rows: Sequence[WireRow]) -> Statements:
     """Replace relationships that `update_by_key` found misplaced, keeping values that the rows leave out.
 
-    A row whose relationship did not exist (an end was missing) is created; one whose end is missing now is deleted.
+    A row whose relationship did not exist (an end was missing) is created, or ValueLeftOut if it lacks values; one
+    whose end is missing now is deleted.
     """
     left = dict(enumerate(rows))
     for kind in (quote(name) for name in plan.types):
@@ -257,4 +273,5 @@ def repoint(plan: RelationshipPlan, group: Group, rows: Sequence[WireRow]) -> St
     if not left:
         return
     yield from delete(plan, [list(row[: plan.key_size]) for row in left.values()])  # type: ignore[arg-type]
-    yield from create(plan, group, [_plain(row) for row in left.values()])
+    yield from _refuse_incomplete(plan, [row for row in left.values() if UNCHANGED in row])
+    yield from create(plan, group, [row for row in left.values() if UNCHANGED not in row])

@@ -49,6 +49,24 @@ class EndpointTakenOver(StreamError):
     remedy = "map {table} as a node, or copy the tables again: 'gpm-cdc reset --yes' followed by 'gpm-cdc run --adopt'"
 
 
+class ValueLeftOut(StreamError):
+    """A row got the end it lacked, and the update that says so leaves out a large value that nothing else holds.
+
+    Postgres does not send a large value that an update leaves alone, and the graph has no relationship to keep it on
+    while an end is missing.
+    """
+
+    code = "value_left_out"
+    message = (
+        "table {table}: a row without a relationship got both ends in an update that leaves out its large values,"
+        " which are not in the graph either"
+    )
+    remedy = (
+        "run ALTER TABLE {table} REPLICA IDENTITY FULL, or map {table} as a node; then copy the tables again:"
+        " 'gpm-cdc reset --yes' followed by 'gpm-cdc run --adopt'"
+    )
+
+
 class StreamTakenOver(StreamError):
     """Another process has raised the stream's epoch."""
 

@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 
-from gpm_cdc.errors.stream import EndpointTakenOver
+from gpm_cdc.errors.stream import EndpointTakenOver, ValueLeftOut
 from gpm_cdc.errors.values import KeyTooLong
 from tests.integration.core.pipeline import SECONDS, Pipeline, following
+from tests.integration.core.test_examples import large
 from tests.servers import Database, Neo4jServer
 
 SCHEMA = """
@@ -112,3 +113,28 @@ async def test_key_that_is_too_long_stops_the_stream(postgres: Database, neo4j: 
             async with asyncio.timeout(SECONDS):
                 await stream.task
         assert stream.actual() == before
+
+
+@pytest.mark.parametrize("identity", ["DEFAULT", "FULL"])
+@pytest.mark.parametrize("change", ["person = 1", "id = 20, person = 1"])
+async def test_end_that_comes_back_without_the_large_value(
+    postgres: Database, neo4j: Neo4jServer, identity: str, change: str
+) -> None:
+    """While an end is NULL nothing keeps a large value: whole old rows bring it back, else the stream has to end."""
+    await prepare(postgres)
+    async with await postgres.connect() as connection:
+        await connection.execute(
+            f"ALTER TABLE owns ADD body text; ALTER TABLE owns ALTER body SET STORAGE EXTERNAL;"
+            f" ALTER TABLE owns REPLICA IDENTITY {identity}".encode()
+        )
+    async with following(postgres, neo4j, MAPPING) as stream:
+        await stream.execute(f"INSERT INTO owns VALUES (9, NULL, 1, 'a', '{large()}')")  # noqa: S608
+        await stream.check()
+        await stream.execute("UPDATE owns SET person = NULL WHERE id = 9", "UPDATE owns SET since = '2021-01-01'")
+        await stream.check()
+        await stream.execute(f"UPDATE owns SET {change} WHERE id = 9")  # noqa: S608
+        if identity == "FULL":
+            await stream.check()
+            return
+        with pytest.raises(ValueLeftOut):
+            await stream.caught_up()
