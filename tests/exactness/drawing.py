@@ -166,6 +166,8 @@ class Drawing:
         dice = self.dice
         table = Table(name, [], (), (), related=True, label=f"{name.upper()} to")
         own = self._chance(0.5)
+        # While an end is missing nothing keeps a large value that the stream leaves out: it ends when the end comes.
+        bound = self._chance(0.5)
         for letter, target in (("s", start), ("e", end)):
             names = target.primary if target.code is None or self._chance(0.6) else ("code",)
             columns = []
@@ -173,7 +175,7 @@ class Drawing:
                 kind = self.key_types[target.name, target_column]
                 sql = dice.choice((kind.sql, *kind.alike))
                 columns.append(f"{letter}{place}")
-                table.columns.append(Column(columns[-1], sql, "reference", required=not own))
+                table.columns.append(Column(columns[-1], sql, "reference", required=bound or not own))
             constraint = f"ON UPDATE {dice.choice(_ACTIONS)} ON DELETE {dice.choice(_ACTIONS)}"
             constraint += dice.choice(("", "", " DEFERRABLE INITIALLY DEFERRED"))
             table.references.append(Reference(tuple(columns), target.name, names, "", constraint, direction=None))
@@ -183,7 +185,7 @@ class Drawing:
         table.primary = ("k0",) if own else tuple(column.name for column in table.of("reference"))
         table.key = table.primary
         self._add_data(table)
-        if self._chance(0.2):
+        if self._chance(0.2) or (own and not bound):
             table.identity = "full"
         self._select_type(table)
         self._name_data(table)

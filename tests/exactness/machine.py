@@ -180,6 +180,8 @@ class _History:
             await self._step(Compare())
         finally:
             await self._stop()
+            for name in self._prepared:
+                await self._control.execute(f"ROLLBACK PREPARED '{name}'".encode())
         return self.outcome
 
     @asynccontextmanager

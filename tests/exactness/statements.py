@@ -364,7 +364,7 @@ class Statements:
             return self._update()
         table = self._dice.choice(referring)
         reference = self._dice.choice(table.references)
-        if not set(reference.columns).isdisjoint(table.primary):
+        if not set(reference.columns).isdisjoint(table.primary) or (table.related and table.identity != "full"):
             return self._update()
         missing = {name: self._text(table, name, 96) for name in reference.columns}
         return (
