@@ -155,6 +155,7 @@ class Application:
             if batch.emptied:
                 # Some are nodes of before, kept in place: they have relationships to compare.
                 yield from self._update_nodes(plan, group, rows, referenced)
+                self._note_edges_in_key(plan, rows)
                 continue
             if self._create:
                 yield from nodes.create(plan, group, rows)
@@ -201,6 +202,13 @@ class Application:
         for row in rows:
             if repr(row[: plan.key_size]) in renamed:
                 for edge in keyed:
+                    self._note_change(edge, row)
+
+    def _note_edges_in_key(self, plan: NodePlan, rows: Sequence[WireRow]) -> None:
+        """Of rows that may be new: no comparison of properties shows edges that their keys alone name."""
+        for edge in plan.edges:
+            if all(index < plan.key_size for index in edge.end.fields):
+                for row in rows:
                     self._note_change(edge, row)
 
     def _write_edges(self) -> Statements:

@@ -160,3 +160,14 @@ async def test_reference_to_a_row_inserted_later_in_the_transaction(stream: Pipe
         "UPDATE parent SET next = 8 WHERE id = 1; INSERT INTO parent (id, code, next) VALUES (8, 'h', 1)"
     )
     await stream.check()
+
+
+async def test_truncate_and_reload_of_rows_whose_keys_refer(stream: Pipeline, run: Run) -> None:
+    """Rows that a transaction inserts after its TRUNCATE get the relationships that their key columns name."""
+    await begin(stream, PARENTS)
+    await stream.execute("INSERT INTO doc VALUES ('d', 't', NULL); INSERT INTO page VALUES ('d', 1, 'x', NULL)")
+    await run(
+        "TRUNCATE member; INSERT INTO member VALUES (1, 1, 'again'), (3, 9, 'new')",
+        "TRUNCATE page CASCADE; INSERT INTO page VALUES ('d', 1, 'y', 2), ('d', 2, NULL, NULL)",
+    )
+    await stream.check()
