@@ -47,3 +47,13 @@ def test_a_further_table_in_the_publication_does_no_harm(streamed: Stream) -> No
     streamed.execute("CREATE TABLE three (id int PRIMARY KEY)", f"ALTER PUBLICATION {streamed.name} ADD TABLE three")
     assert daemon.stop() == 0
     assert streamed.command("run", "--until-current").returncode == 0
+
+
+def test_a_publication_with_a_column_list_is_refused(stream: Stream) -> None:
+    """What an operator published in part is no ground for a copy of the whole."""
+    stream.execute("CREATE TABLE one (id int PRIMARY KEY, more int)")
+    stream.map()
+    stream.execute(f"CREATE PUBLICATION {stream.name} FOR TABLE one (id) WITH (publish_via_partition_root = true)")
+    refused = stream.command("run", "--until-current")
+    assert refused.returncode == PERSON
+    assert "leaves out columns of public.one" in refused.stderr
