@@ -155,7 +155,7 @@ class Application:
             if batch.emptied:
                 # Some are nodes of before, kept in place: they have relationships to compare.
                 yield from self._update_nodes(plan, group, rows, referenced)
-                self._note_edges_in_key(plan, rows)
+                self._note_unseen_edges(plan, rows)
                 continue
             if self._create:
                 yield from nodes.create(plan, group, rows)
@@ -204,10 +204,16 @@ class Application:
                 for edge in keyed:
                     self._note_change(edge, row)
 
-    def _note_edges_in_key(self, plan: NodePlan, rows: Sequence[WireRow]) -> None:
-        """Of rows that may be new: no comparison of properties shows edges that their keys alone name."""
+    def _note_unseen_edges(self, plan: NodePlan, rows: Sequence[WireRow]) -> None:
+        """Of rows inserted into an emptied table: edges of which a comparison of their own properties shows nothing.
+
+        Those that their keys alone name, and those to another emptied table that are found by something else than its
+        key: the row that has it now need not be the one that had it.
+        """
+        emptied = {batch.plan for batch in self._batch.nodes if batch.emptied}
         for edge in plan.edges:
-            if all(index < plan.key_size for index in edge.end.fields):
+            in_key = all(index < plan.key_size for index in edge.end.fields)
+            if in_key or (not edge.end.by_key and edge.end.target in emptied):
                 for row in rows:
                     self._note_change(edge, row)
 

@@ -171,3 +171,13 @@ async def test_truncate_and_reload_of_rows_whose_keys_refer(stream: Pipeline, ru
         "TRUNCATE page CASCADE; INSERT INTO page VALUES ('d', 1, 'y', 2), ('d', 2, NULL, NULL)",
     )
     await stream.check()
+
+
+async def test_truncate_and_reload_with_a_code_that_changed_hands(stream: Pipeline, run: Run) -> None:
+    """A reference by a code finds the row that has it now, though no property of the referring row changed."""
+    await begin(stream, PARENTS)
+    await run(
+        "TRUNCATE parent CASCADE; INSERT INTO parent (id, code) VALUES (9, 'a'), (2, 'b');"
+        "INSERT INTO child (id, parent_code, parent) VALUES (10, 'a', 2), (20, 'b', 2), (40, NULL, NULL)"
+    )
+    await stream.check()
