@@ -15,7 +15,7 @@ from gpm_cdc.domain.changes import UNCHANGED, Change, Delete, Field, Insert, Rel
 from gpm_cdc.mapping.text import parse
 from gpm_cdc.projection.batch import build
 from gpm_cdc.projection.coalesce import Bindings, Coalescer
-from gpm_cdc.projection.plan import GraphPlan, PlannedTable
+from gpm_cdc.projection.plan import GraphPlan, PlannedTable, RelationshipPlan
 from gpm_cdc.runtime.mapped import bind
 from gpm_cdc.source.session import connect
 from tests.integration.core.world import MAPPING, SCHEMA
@@ -28,6 +28,7 @@ KINDS = {
     "clear relationships": r"^MATCH .* WITH DISTINCT e LIMIT",
     "clear nodes": r"^MATCH .* WITH n LIMIT",
     "find takeovers": r"IN gone RETURN count",
+    "find both ends": r"MATCH \(b:.*RETURN 1 LIMIT 1$",
     "delete nodes by id": r"elementId\(n\) = r DETACH DELETE n$",
     "delete nodes": r"DETACH DELETE n$",
     "set aside": r"CREATE \(rest\)",
@@ -135,10 +136,14 @@ def events_of(planned: PlannedTable) -> Iterator[Relation | Change]:
         yield Update(planned.oid, None, None, stream(rows_of(planned, 5 + number, value)))
         yield Update(planned.oid, None, None, stream(empty))
     last = len(planned.fields) - 1
+    if isinstance(planned, RelationshipPlan):
+        # Its ends are the last fields: a row without a relationship whose ends are not told ends the stream.
+        last = max(place for place, field in enumerate(planned.fields) if field.name is not None)
     if last >= planned.key_size and last != planned.selector_index:
-        partial = [*rows_of(planned, 7, chosen[0])[:-1], UNCHANGED]
+        partial = rows_of(planned, 7, chosen[0])
+        moved = rows_of(planned, 8, chosen[0])
+        partial[last] = moved[last] = UNCHANGED
         yield Update(planned.oid, None, None, stream(partial))
-        moved = [*rows_of(planned, 8, chosen[0])[:-1], UNCHANGED]
         yield Update(planned.oid, "K", stream(rows_of(planned, 9, chosen[0])), stream(moved))
 
 
