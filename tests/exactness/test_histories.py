@@ -1,11 +1,10 @@
-"""Random histories over random schemas, for a while, of a fresh seed.
+"""Random histories over random schemas, for a while, always the same ones.
 
-GPM_TEST_EXACTNESS_SEED and GPM_TEST_EXACTNESS_SECONDS say which and how long (default 40); `make exactness` is the long
-form.
+So a red test is about the change at hand. GPM_TEST_EXACTNESS_SEED draws others, GPM_TEST_EXACTNESS_SECONDS says how
+long (default 40); `make exactness` goes on with fresh ones and counts them.
 """
 
 import os
-import random
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -20,6 +19,7 @@ from tests.exactness.machine import Machine
 from tests.exactness.running import Budget, run_seed
 from tests.servers import Neo4jServer
 
+SEED = "20261126"
 SECONDS = float(os.environ.get("GPM_TEST_EXACTNESS_SECONDS") or "40")
 SHRINKING_SECONDS = 60.0
 
@@ -37,7 +37,7 @@ async def test_random_histories_of_random_schemas(
     machine: Machine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Whatever the tables, the mapping and the transactions are, the graph equals the tables, or the stream stops."""
-    seed = os.environ.get("GPM_TEST_EXACTNESS_SEED") or str(random.SystemRandom().randrange(1, 1_000_000))
+    seed = os.environ.get("GPM_TEST_EXACTNESS_SEED") or SEED
     record = Record(18, seed)
     budget = Budget(1_000_000, time.monotonic() + SECONDS, SHRINKING_SECONDS)
     await run_seed(machine, record, budget, lambda _: None, tmp_path)
