@@ -3,10 +3,11 @@
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import batched
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -82,18 +83,18 @@ class Loader:
         with Session(self._engine) as session:
             stored = digests(session, self._project)
         contents = {path: (root / path).read_bytes() for path in paths}
-        changed = {path: content for path, content in contents.items() if stored.get(path) != digest_of(content)}
+        changed = _changed(contents, stored)
         vanished = sorted(stored.keys() - contents.keys())
         written, done, definitions = Written(), 0, 0
-        pending = [*_slices(vanished)]
+        pending = [*batched(vanished, FILES_AT_ONCE)]
         with self._extracts(changed) as extracts:
-            for some in _slices(extracts):
-                _add(written, self._store(some, pending.pop() if pending else []))
+            for some in batched(extracts, FILES_AT_ONCE):
+                _add(written, self._store(some, pending.pop() if pending else ()))
                 done += len(some)
                 definitions += sum(len(one.definitions) for one in some)
                 progress(Step(done, len(changed), definitions, written.inserted + written.updated + written.resolved))
         for paths_gone in pending:
-            _add(written, self._store([], paths_gone))
+            _add(written, self._store((), paths_gone))
         seconds = time.monotonic() - began
         return Report(len(contents), len(contents) - len(changed), len(vanished), written, seconds)
 
@@ -103,22 +104,19 @@ class Loader:
         contents = {
             path: content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
             for path, content in files.items()
+            if content is not None
         }
         with Session(self._engine) as session:
-            stored = digests(session, self._project)
-        changed = {
-            path: content
-            for path, content in contents.items()
-            if content is not None and stored.get(path) != digest_of(content)
-        }
-        gone = [path for path, content in contents.items() if content is None and path in stored]
+            stored = digests(session, self._project, files.keys())
+        changed = _changed(contents, stored)
+        gone = [path for path in files if path not in contents and path in stored]
         written = Written()
         if changed or gone:
             written = self._store([extract(path, content) for path, content in changed.items()], gone)
         seconds = time.monotonic() - began
-        return Report(len(contents), len(contents) - len(changed) - len(gone), len(gone), written, seconds)
+        return Report(len(files), len(files) - len(changed) - len(gone), len(gone), written, seconds)
 
-    def _store(self, extracts: list[Extract], gone: list[str]) -> Written:
+    def _store(self, extracts: Sequence[Extract], gone: Sequence[str]) -> Written:
         with Session(self._engine) as session, session.begin():
             lock(session, self._project)
             return store(session, self._project, extracts, gone)
@@ -157,15 +155,9 @@ def _python_files(root: Path) -> Iterator[str]:
             yield PurePosixPath(path.relative_to(root)).as_posix()
 
 
-def _slices[Item](items: Iterable[Item]) -> Iterator[list[Item]]:
-    some: list[Item] = []
-    for item in items:
-        some.append(item)
-        if len(some) == FILES_AT_ONCE:
-            yield some
-            some = []
-    if some:
-        yield some
+def _changed(contents: Mapping[str, bytes], stored: Mapping[str, str]) -> dict[str, bytes]:
+    """Of `contents` by path, those that are new or have another digest than what is stored."""
+    return {path: content for path, content in contents.items() if stored.get(path) != digest_of(content)}
 
 
 def _add(total: Written, more: Written) -> None:

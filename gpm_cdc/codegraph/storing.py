@@ -1,8 +1,8 @@
 """Sources stored by difference, in the transaction of a session: what is the same is not written."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import batched
 from typing import Any, Final
 
 from sqlalchemy import delete, func, insert, select, tuple_, update
@@ -24,10 +24,8 @@ type _Rows = dict[tuple[str, ...], _Row]
 """Rows by primary key."""
 
 _KEYS: Final[Mapping[type[Base], tuple[str, ...]]] = {
-    Source: ("key",),
-    Definition: ("key",),
-    Alias: ("source_key", "name"),
-    Reference: ("definition_key", "kind", "name"),
+    model: tuple(column.name for column in model.__table__.primary_key)
+    for model in (Source, Definition, Alias, Reference)
 }
 """Primary keys; the order is that in which rows may be inserted, and backwards that in which they may be deleted."""
 
@@ -57,9 +55,12 @@ def lock(session: Session, project: str) -> None:
     session.execute(select(func.pg_advisory_xact_lock(_LOCK_CLASS, func.hashtext(project))))
 
 
-def digests(session: Session, project: str) -> dict[str, str]:
-    """What is stored of `project`: the digest of each source, by path."""
-    rows = session.execute(select(Source.path, Source.digest).where(Source.project == project))
+def digests(session: Session, project: str, paths: Collection[str] | None = None) -> dict[str, str]:
+    """What is stored of `project`: the digest of each source, by path; of `paths` alone if they are given."""
+    query = select(Source.path, Source.digest).where(Source.project == project)
+    if paths is not None:
+        query = query.where(Source.key.in_(f"{project}/{path}" for path in paths))
+    rows = session.execute(query)
     return {path: digest for path, digest in rows}  # noqa: C416 - rows are no tuples to a type checker
 
 
@@ -163,14 +164,8 @@ def _difference(present: _Rows, wanted: _Rows) -> _Difference:
 
 def _delete(session: Session, model: type[Base], keys: Sequence[tuple[str, ...]]) -> None:
     columns = [model.__table__.columns[name] for name in _KEYS[model]]
-    for some in _chunks(keys):
+    for some in batched(keys, _KEYS_AT_ONCE):
         session.execute(delete(model).where(tuple_(*columns).in_(some)), execution_options=_NO_OBJECTS)
-
-
-def _chunks[Item](items: Iterable[Item]) -> Iterator[list[Item]]:
-    following = iter(items)
-    while some := list(islice(following, _KEYS_AT_ONCE)):
-        yield some
 
 
 def _meanings_changed(present: _Rows, wanted: _Rows, facts: tuple[str, str]) -> Iterator[str]:

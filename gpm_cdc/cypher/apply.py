@@ -62,7 +62,6 @@ class Application:
     def __init__(self, plan: GraphPlan, batch: GraphBatch, how: How) -> None:
         self._plan = plan
         self._batch = batch
-        self._create = how.create
         self._how = how
         self._taken_over: set[EdgePlan] = set()
         self._work: dict[EdgePlan, _EdgeWork] = {}
@@ -157,7 +156,7 @@ class Application:
                 yield from self._update_nodes(plan, group, rows, referenced)
                 self._note_unseen_edges(plan, rows)
                 continue
-            if self._create:
+            if self._how.create:
                 yield from nodes.create(plan, group, rows)
             else:
                 yield from nodes.merge(plan, group, rows, (), ())
@@ -222,7 +221,7 @@ class Application:
             yield from edges.disconnect(edge, work.changed_keys)
             yield from edges.connect(edge, work.changed, fresh=False)
             yield from edges.connect_as_stored(edge, work.incomplete)
-            yield from edges.connect(edge, work.fresh, fresh=self._create)
+            yield from edges.connect(edge, work.fresh, fresh=self._how.create)
 
     def _write_relationships(self, batch: RelationshipBatch, resting: dict[int, str]) -> Statements:
         plan = batch.plan

@@ -36,7 +36,7 @@ from gpm_cdc.orm.models import Model, models_of
 from gpm_cdc.wording import say
 
 PARENT_TYPE = "IS_A"
-"""From the node of a subclass with a table of its own to the node of its parent (docs/adr/0008)."""
+"""From the node of a subclass with a table of its own to the node of its parent (docs/adr/0007)."""
 
 _ENDS = 2
 
