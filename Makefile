@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test check format bench exactness lock clean
+.PHONY: help env demo test check format bench exactness mutation soak lock clean
 
 help: ## Show the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,9 +28,12 @@ $(INSTALLED): $(LOCKED) pyproject.toml
 demo: env ## Start a sandbox, write through an application, watch the graph follow, verify.
 	@$(BIN)/gpm-cdc demo
 
-# NO_SKIPS=1 makes a skipped test a failure; PYTEST_ARGS go to pytest.
+# NO_SKIPS=1 makes a skipped test a failure; PYTEST_ARGS go to pytest. Several processes, each with servers of its own;
+# one where environment variables name the servers. Compiled first, since tests start gpm-cdc by the hundred, and where
+# PYTHONDONTWRITEBYTECODE is set each would compile it anew.
 test: env ## Run all tests against real servers; skipped ones are listed with their reasons.
-	@$(BIN)/python -m pytest $(if $(NO_SKIPS),-p tests.no_skips) $(PYTEST_ARGS)
+	@$(BIN)/python -m compileall -q gpm_cdc
+	@$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(if $(NO_SKIPS),-p tests.no_skips) $(PYTEST_ARGS)
 
 check: env ## Format, lint, import contracts, types, documents, unit tests.
 	@$(BIN)/ruff format --check .
@@ -49,6 +52,14 @@ bench: env ## Measure the stream against the ceiling of the same machine.
 # GPM_TEST_EXACTNESS_HISTORIES, _SEED, _VERSIONS and _SECONDS say how many, which, where and how long; see CONTRIBUTING.md.
 exactness: env ## Run random histories on every version of Postgres, and add them to docs/exactness.md.
 	@$(BIN)/python -m tests.exactness $(SCRIPT)
+
+# GPM_TEST_MUTATION_SEED and _COUNT say which and how many; see CONTRIBUTING.md.
+mutation: env ## Make mistakes in the projection and the Cypher, and see which tests notice: docs/mutation.md.
+	@$(BIN)/python -m tests.mutation
+
+# GPM_TEST_SOAK_MINUTES, _REPAIRS and _SEED say how long, how many and which; MODE one kind only. See CONTRIBUTING.md.
+soak: env ## Write, compare and repair for half an hour, also while the schema changes: docs/soak.md.
+	@$(BIN)/python -m tests.soak $(MODE)
 
 # Needs uv. The options keep every address and path of the machine out of the files.
 LOCK := uv pip compile --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-emit-find-links \

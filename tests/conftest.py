@@ -13,6 +13,7 @@ from tests.proxy import Proxy
 _DATA_VARIABLE = "GPM_TEST_DATA"
 _SETTING = re.compile(r"GPM_(?!TEST_)|PG")
 _NEEDING_SERVERS = {"postgres_server", "neo4j_server"}
+_MOST_PROCESSES = 4
 _servers = pytest.StashKey[servers.Servers]()
 
 
@@ -27,7 +28,21 @@ def pytest_configure(config: pytest.Config) -> None:
     if named and not Path(named).is_dir():
         message = f"{_DATA_VARIABLE} is {named}, which is not a directory"
         raise pytest.UsageError(message)
-    del config
+    if config.getoption("numprocesses", None) and servers.named(os.environ):
+        message = "-n needs a pair of servers for each process; the variables name one: leave -n out, or the variables"
+        raise pytest.UsageError(message)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """How many processes `-n auto` means: each has servers of its own, and Neo4j alone takes a gigabyte and a core."""
+    return 0 if servers.named(os.environ) else min(os.cpu_count() or 1, _MOST_PROCESSES)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the long ones, in whatever order they and the others are."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -48,6 +63,15 @@ def pytest_runtestloop(session: pytest.Session) -> None:
         pytest.exit(f"The tests need a Postgres and a Neo4j: {error}", returncode=pytest.ExitCode.USAGE_ERROR)
     session.config.stash[_servers] = found
     report(f"from {found.origin}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what tests recorded of themselves, in whichever process they ran."""
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if getattr(report, "when", None) == "call":
+                for name, value in report.user_properties:
+                    terminalreporter.write_line(f"{name}: {value}")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

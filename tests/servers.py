@@ -12,7 +12,7 @@ import warnings
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, LiteralString
 
 import docker  # type: ignore[import-untyped]  # testcontainers brings it, nobody its types
 import docker.errors  # type: ignore[import-untyped]
@@ -33,7 +33,7 @@ POSTGRES_VARIABLE = "GPM_TEST_POSTGRES_DSN"
 NEO4J_VARIABLES = ("GPM_TEST_NEO4J_URI", "GPM_TEST_NEO4J_USER", "GPM_TEST_NEO4J_PASSWORD")
 _POSTGRES_IMAGE = "pgvector/pgvector:pg18"
 _NEO4J_IMAGE = "neo4j:5.26-community"
-_DROP_SECONDS = 20.0
+_DROP_SECONDS = 60.0
 _DELETED_AT_ONCE = 10_000
 
 type Report = Callable[[str], None]
@@ -146,6 +146,11 @@ def find(environment: Mapping[str, str], report: Report) -> Servers:
         return Servers(postgres, graph, origin, stack.pop_all())
 
 
+def named(environment: Mapping[str, str]) -> bool:
+    """Whether the environment names a server, which then only one process may use."""
+    return any(environment.get(name) for name in (POSTGRES_VARIABLE, *NEO4J_VARIABLES))
+
+
 def _named_postgres(environment: Mapping[str, str]) -> PostgresServer | None:
     dsn = environment.get(POSTGRES_VARIABLE)
     return PostgresServer(dsn) if dsn else None
@@ -227,11 +232,15 @@ def _sandbox(report: Report) -> Iterator[sandbox.Sandbox]:
 
 
 @contextmanager
-def database(server: PostgresServer) -> Iterator[Database]:
-    """A new, empty database on `server`, dropped afterwards with its slots, whoever still uses it."""
+def database(server: PostgresServer, locale: LiteralString = "") -> Iterator[Database]:
+    """A new, empty database on `server`, dropped afterwards with its slots, whoever still uses it.
+
+    `locale` is what CREATE DATABASE is to be told of it.
+    """
     name = f"test_{secrets.token_hex(6)}"
     with psycopg.connect(server.dsn, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
+        statement = sql.SQL("CREATE DATABASE {} TEMPLATE template0 {}")
+        connection.execute(statement.format(sql.Identifier(name), sql.SQL(locale)))
     try:
         yield Database(psycopg.conninfo.make_conninfo(server.dsn, dbname=name), server.dsn, name)
     finally:

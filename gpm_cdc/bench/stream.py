@@ -57,7 +57,7 @@ def measure(box: sandbox.Sandbox, workloads: Sequence[Workload], repeats: int, t
             connection.execute("SET synchronous_commit = off")
             connection.execute(SCHEMA)
             servers = Servers(pids["postgres"], pids["neo4j"])
-            turns = _Turns(box, connection, _environment(box, config), servers)
+            turns = _Turns(box, connection, environment(box, config), servers)
             drain_quietly(turns.environment)
             sizes = {}
             for operation in dict.fromkeys(workload.operation for workload in workloads):
@@ -71,7 +71,7 @@ def measure(box: sandbox.Sandbox, workloads: Sequence[Workload], repeats: int, t
                     figures.append(turns.stream(workload))
                     best = [sizes[workload.operation]]
                     ceilings.append(turns.ceiling(workload.operation, CEILING_ROWS, best)["rate"])
-                yield _result(workload, figures, statistics.median(ceilings), _versions(connection, box))
+                yield _result(workload, figures, statistics.median(ceilings), versions(connection, box))
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,8 @@ def _complaint(text: str) -> str:
     return next((line for line in lines if line.startswith("error: ")), lines[-1])
 
 
-def _environment(box: sandbox.Sandbox, config: Path) -> dict[str, str]:
+def environment(box: sandbox.Sandbox, config: Path) -> dict[str, str]:
+    """The environment of a process that works on `box` by the mapping in `config`."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GPM_")}
     return kept | {
         "GPM_POSTGRES_DSN": box.postgres_dsn,
@@ -138,7 +139,8 @@ def _environment(box: sandbox.Sandbox, config: Path) -> dict[str, str]:
     }
 
 
-def _versions(connection: psycopg.Connection[tuple[object, ...]], box: sandbox.Sandbox) -> dict[str, str]:
+def versions(connection: psycopg.Connection[tuple[object, ...]], box: sandbox.Sandbox) -> dict[str, str]:
+    """What was measured, for the report."""
     neo4j = next(server.version for server in sandbox.status(box.directory).servers if server.name == "neo4j")
     return {
         "gpm_cdc": gpm_cdc.__version__,

@@ -6,6 +6,7 @@ import click
 from rich.console import Console
 
 from gpm_cdc import sandbox
+from gpm_cdc.bench import verify as verification
 from gpm_cdc.bench.stream import OPERATIONS, SIZES, Result, measure, plan
 from gpm_cdc.cli.options import examples, with_verbosity
 from gpm_cdc.cli.rendering import show_json, show_table
@@ -13,11 +14,12 @@ from gpm_cdc.wording import say
 
 _ROWS = 200_000
 _REPEATS = 3
+_VERIFIED = 1_000_000
 
 
 @click.group()
 def bench() -> None:
-    """Measure the stream against what Neo4j itself takes on this machine."""
+    """Measure the stream against what Neo4j itself takes on this machine, and how fast both sides are compared."""
 
 
 @bench.command(
@@ -84,6 +86,59 @@ def stream(*, rows: int, operations: tuple[str, ...], sizes: tuple[int, ...], re
             "RSS MB",
         ),
         [_row(result) for result in results],
+    )
+
+
+@bench.command(
+    epilog=examples(
+        "gpm-cdc bench verify", "gpm-cdc bench verify --rows 100000 --max-snapshot 2", "gpm-cdc bench verify --json"
+    )
+)
+@click.option(
+    "--rows", type=click.IntRange(min=1_000), default=_VERIFIED, show_default=True, help="Nodes, and relationships."
+)
+@click.option(
+    "--repeat", "repeats", type=click.IntRange(min=1), default=_REPEATS, show_default=True, help="Comparisons."
+)
+@click.option(
+    "--max-snapshot",
+    type=click.FloatRange(min=0.1),
+    metavar="SECONDS",
+    help="How long a snapshot may be held. Default: that of verify.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
+@with_verbosity
+def verify(*, rows: int, repeats: int, max_snapshot: float | None, as_json: bool) -> None:
+    """How many nodes and relationships per second `gpm-cdc verify` compares when all of them are equal.
+
+    Then how long an incremental pass takes after 1,000 changes, and a full one that finds 10 damaged nodes.
+
+    Runs on a sandbox of its own, which the daemon fills first.
+    """
+    console = Console(stderr=True)
+    results: list[Result] = []
+    with console.status(say("starting a sandbox")) as status:
+        box = asyncio.run(sandbox.up(ephemeral=True))
+        try:
+            results.extend(verification.measure(box, rows, repeats, status.update, max_snapshot=max_snapshot))
+        finally:
+            asyncio.run(sandbox.down(box.directory))
+    if as_json:
+        show_json(results)
+        return
+    show_table(
+        (
+            *(say("name"), say("elements"), say("elements/s"), say("seconds"), say("snapshots"), say("longest s")),
+            *("CPU gpm-cdc", "Postgres", "Neo4j", "RSS MB"),
+        ),
+        [
+            (
+                *(result[key] for key in ("name", "rows", "rate", "seconds", "snapshots", "snapshot_seconds")),
+                *result["cpu_seconds"].values(),
+                round(result["rss_peak_bytes"] / 1_000_000),
+            )
+            for result in results
+        ],
     )
 
 

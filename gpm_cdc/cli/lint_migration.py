@@ -26,10 +26,10 @@ _STDIN: Final = "-"
 _STYLES: Final = {
     "unaffected": "dim",
     "follows": "green",
+    "rereads": "cyan",
     "depends": "yellow",
     "refused": "bold red",
     "stops": "bold red",
-    "misses": "bold white on red",
 }
 
 
@@ -39,8 +39,9 @@ _STYLES: Final = {
 
     FILE is SQL: Alembic's offline output, a dump, anything that psql reads; without it, standard input. With a mapping
     in the configuration file only its tables count, without one every table counts as mapped. The outcome of each
-    statement is one of: unaffected, follows, depends (on what the file does not say), refused (by Postgres), stops,
-    misses (the graph would be wrong without notice). The exit code is 1 if any is refused, stops or misses.""",
+    statement is one of: unaffected, follows, rereads (the stream reads the table again: harmless, but it takes as long
+    as a copy of that table), depends (on what the file does not say), refused (by Postgres), stops. The exit code is 1
+    if any is refused or stops.""",
     epilog=examples(
         "gpm-cdc lint-migration migration.sql",
         "alembic upgrade head --sql | gpm-cdc lint-migration",
@@ -144,3 +145,5 @@ def _conclude(report: Report, mapping: GraphMapping | None) -> None:
         talk("The stream does not go on by itself after this file.")
     else:
         talk("Nothing here stops the stream.")
+    if report.counts["rereads"]:
+        talk("Until a table has been read again the checkpoint promises nothing (its phase is 'rereading').")

@@ -28,6 +28,8 @@ _COMMANDS: Final = {
     "wait": "gpm_cdc.cli.wait:wait",
     "tail": "gpm_cdc.cli.tail:tail",
     "verify": "gpm_cdc.cli.verify:verify",
+    "findings": "gpm_cdc.cli.findings:findings",
+    "repair": "gpm_cdc.cli.repair:repair",
     "reset": "gpm_cdc.cli.reset:reset",
     "demo": "gpm_cdc.cli.demo:demo",
     "bench": "gpm_cdc.cli.bench:bench",

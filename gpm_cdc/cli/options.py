@@ -33,6 +33,8 @@ _SETTINGS: Final = {
     "neo4j_database": "The database within Neo4j.",
     "stream": "The stream's name: names slot, publication and checkpoint.",
 }
+"""Those of every command."""
+
 _SHOWN_DEFAULTS: Final = {"config": f"{CONFIG_FILE}, if it is there", "postgres_dsn": None}
 
 _log = logs.logger()
@@ -85,7 +87,7 @@ def with_settings[Outcome](command: Command[Outcome]) -> Command[Outcome]:
 
     @functools.wraps(command)
     def settled(*arguments: object, **options: object) -> Outcome:
-        flags = {field: options.pop(field) for field in _SETTINGS}
+        flags = {field: options.pop(field) for field in Settings.model_fields if field in options}
         dsn = flags["postgres_dsn"]
         if isinstance(dsn, str) and holds_password(dsn):
             talk(
@@ -100,16 +102,24 @@ def with_settings[Outcome](command: Command[Outcome]) -> Command[Outcome]:
 
     with_options = with_verbosity(settled)
     for field, meaning in reversed(_SETTINGS.items()):
-        with_options = click.option(
-            flag(field),
-            field,
-            cls=_SettingOption,
-            envvar=variable(field),
-            show_envvar=True,
-            shown_default=_shown_default(field),
-            help=meaning,
-        )(with_options)
+        with_options = setting_option(field, meaning)(with_options)
     return with_options
+
+
+def setting_option[Outcome](
+    field: str, meaning: str, metavar: str | None = None
+) -> Callable[[Command[Outcome]], Command[Outcome]]:
+    """The option of one setting, for a command that `with_settings` hands its settings to, above that."""
+    return click.option(
+        flag(field),
+        field,
+        cls=_SettingOption,
+        envvar=variable(field),
+        show_envvar=True,
+        shown_default=_shown_default(field),
+        help=meaning,
+        metavar=metavar,
+    )
 
 
 def examples(*lines: str) -> str:

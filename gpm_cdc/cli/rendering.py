@@ -37,5 +37,9 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None
     for row in cells:
         # Text, since a plain string would be read as markup: names in brackets would vanish.
         table.add_row(*("" if cell is None else Text(str(cell)) for cell in row))
-    terminal = sys.stdout.isatty()
-    Console(file=sys.stdout, width=None if terminal else UNBOUNDED).print(table)
+    output().print(table)
+
+
+def output() -> Console:
+    """Where data goes that people read: stdout, coloured on a terminal, with lines of any length elsewhere."""
+    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else UNBOUNDED, highlight=False)

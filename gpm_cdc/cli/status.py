@@ -1,6 +1,7 @@
 """`gpm-cdc status`: where the stream stands."""
 
 import asyncio
+from datetime import UTC
 
 import click
 
@@ -42,6 +43,7 @@ def status(settings: Settings, *, as_json: bool) -> ExitCode:
 
 def _document(found: Status) -> dict[str, object]:
     checkpoint, slot, problem = found.checkpoint, found.slot, found.problem
+    verified = found.verified
     return {
         "stream": found.stream,
         "phase": None if checkpoint is None else checkpoint.phase,
@@ -64,6 +66,15 @@ def _document(found: Status) -> dict[str, object]:
             "retained_bytes": slot.retained,
         },
         "publication_exists": found.publication,
+        "verified": None
+        if verified is None
+        else {
+            "pass": verified.number,
+            "kind": verified.kind,
+            "verdict": verified.verdict,
+            "as_of_lsn": verified.as_of_lsn,
+            "started_at": verified.started_at.astimezone(UTC).isoformat(timespec="milliseconds"),
+        },
         "problem": None
         if problem is None
         else {"code": problem.code, "message": str(problem), "remedy": problem.advice},
@@ -94,6 +105,11 @@ def _lines(found: Status) -> list[tuple[str, object]]:
             (say("log retained"), say("unknown") if slot.retained is None else _size(slot.retained)),
         ]
     lines.append((say("publication"), say("exists") if found.publication else say("none")))
+    if found.verified is not None:
+        began = f"{found.verified.started_at.astimezone():%Y-%m-%d %H:%M:%S}"
+        kind, verdict = found.verified.kind, found.verified.verdict
+        told = say("{verdict}, {kind} pass of {began}", verdict=verdict, kind=kind, began=began)
+        lines.append((say("verified"), told))
     return lines
 
 

@@ -33,6 +33,10 @@ BATCH_ELEMENTS: Final = 50_000
 """Nodes and relationships that deletes touch in one Neo4j transaction: about two seconds of work. A TRUNCATE or a node
 with more relationships is deleted in pieces of this size."""
 
+TRANSACTION_BYTES: Final = ByteSize(256 * 1024**2)
+"""What is kept of one transaction: about half a million rows. The tables of a larger one are read again instead, which
+takes neither memory nor a single transaction of the graph."""
+
 QUEUE_BYTES: Final = ByteSize(64 * 1024**2)
 """Decoded changes that wait for the sink: a few batches, so that the reader works while a batch commits, no more."""
 
@@ -51,9 +55,19 @@ LOCK_TIMEOUT: Final = 10.0
 """Seconds a statement of ours waits for a lock in Postgres. A publication change that waits makes every writer behind
 it wait too, so it gives up early and says so."""
 
+HISTORY_FINDINGS: Final = 10_000
+"""Findings that schema gpm_cdc keeps of one pass: more than anybody reads, and some megabytes. The rest is counted."""
+
+HISTORY_DAYS: Final = 90
+"""Days that schema gpm_cdc keeps findings, which hold values of rows. The numbers of a pass stay: they hold none."""
+
+FULL_VERIFY_DAYS: Final = 7
+"""Days for which incremental passes may rest on a full one, which alone finds what somebody else wrote to the graph."""
+
 _NEO4J_SCHEMES: Final = ("bolt", "bolt+s", "bolt+ssc", "neo4j", "neo4j+s", "neo4j+ssc")
 _LARGEST_BATCH: Final = 1_000_000
 _KEEPALIVES_BEFORE_TIMEOUT: Final = 4
+_LARGEST_PORT: Final = 65_535
 
 type StreamName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,50}$")]
 """A stream's name: letters that a replication slot may have, short enough to leave room for a suffix in 63 bytes."""
@@ -76,6 +90,26 @@ def _neo4j_uri(uri: str) -> str:
         code, reason = "scheme", "it must look like bolt://host:7687; the schemes are {schemes}"
         raise PydanticCustomError(code, reason, {"schemes": ", ".join(_NEO4J_SCHEMES)})
     return uri
+
+
+def host_and_port(address: str) -> tuple[str, int]:
+    """The parts of HOST:PORT, an IPv6 host being in brackets. ValueError for anything else."""
+    host, colon, port = address.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if not colon or not host or bracketed != (":" in host) or not (port.isascii() and port.isdigit()):
+        raise ValueError
+    if not 0 < int(port) <= _LARGEST_PORT:
+        raise ValueError
+    return (host[1:-1] if bracketed else host), int(port)
+
+
+def _address(address: str) -> str:
+    try:
+        host_and_port(address)
+    except ValueError:
+        code, reason = "address", "it must look like 127.0.0.1:9187 or [::1]:9187"
+        raise PydanticCustomError(code, reason) from None
+    return address
 
 
 class Settings(BaseModel):
@@ -109,11 +143,23 @@ class Settings(BaseModel):
     batch_rows: Annotated[int, Field(ge=1, le=_LARGEST_BATCH)] = BATCH_ROWS
     batch_bytes: Annotated[ByteSize, Field(ge=1024)] = BATCH_BYTES
     batch_elements: Annotated[int, Field(ge=1, le=_LARGEST_BATCH)] = BATCH_ELEMENTS
+    transaction_bytes: Annotated[ByteSize, Field(ge=1024)] = TRANSACTION_BYTES
     queue_bytes: Annotated[ByteSize, Field(ge=1024)] = QUEUE_BYTES
     transaction_timeout: Seconds = TRANSACTION_TIMEOUT
     wal_sender_timeout: Seconds = WAL_SENDER_TIMEOUT
     keepalive_interval: Seconds = KEEPALIVE_INTERVAL
     lock_timeout: Seconds = LOCK_TIMEOUT
+
+    history_findings: Annotated[int, Field(ge=0, le=_LARGEST_BATCH)] = HISTORY_FINDINGS
+    history_days: Annotated[int, Field(ge=1, le=36_500)] = HISTORY_DAYS
+
+    history_values: bool = True
+    """Whether the findings that schema gpm_cdc keeps tell the values that differ. Keys they always tell."""
+
+    full_verify_days: Annotated[int, Field(ge=1, le=36_500)] = FULL_VERIFY_DAYS
+
+    metrics: Annotated[str, AfterValidator(_address)] | None = None
+    """Where `run` serves its metrics, as HOST:PORT. None is nowhere: whoever reaches the port can read them."""
 
     @model_validator(mode="after")
     def _relations(self) -> Self:
@@ -143,6 +189,11 @@ class Settings(BaseModel):
     def state_conninfo(self) -> str:
         """What libpq connects to the database of our own schema with. Holds the password."""
         return self.conninfo if self.state_dsn is None else self.state_dsn.get_secret_value()
+
+    @property
+    def metrics_address(self) -> tuple[str, int] | None:
+        """Host and port of `metrics`."""
+        return None if self.metrics is None else host_and_port(self.metrics)
 
     @property
     def slot_name(self) -> str:

@@ -1,19 +1,22 @@
 """The order in which the changes of a batch reach the graph, so that it ends exact.
 
-Relationship rows go first and nodes after them; then keys are renamed, nodes written, relationships written, and last
-the edges whose parents changed hands are evaluated again, since Postgres sends no event for their children.
+What goes is found while everything is as it was, and hidden. Then keys are renamed, nodes written, relationships
+written, and the edges whose parents changed hands are evaluated again, since Postgres sends no event for their
+children. Nodes are deleted last.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from gpm_cdc.cypher import edges, nodes, pieces, relationships
 from gpm_cdc.cypher.statement import Record, Statement, Statements, chunks
 from gpm_cdc.domain.changes import UNCHANGED
+from gpm_cdc.domain.types import Wire
 from gpm_cdc.errors.stream import EndpointTakenOver
-from gpm_cdc.projection.batch import GraphBatch, Group, NodeBatch, RelationshipBatch
-from gpm_cdc.projection.plan import EdgePlan, EndPlan, GraphPlan, NodePlan, WireRow
+from gpm_cdc.projection.batch import GraphBatch, Group, NodeBatch
+from gpm_cdc.projection.plan import EdgePlan, EndPlan, GraphPlan, NodePlan, RelationshipPlan, WireRow
 
 
 @dataclass(slots=True)
@@ -68,35 +71,51 @@ class Application:
         self._holders: dict[NodePlan, _Holders] = {}
 
     def statements(self) -> Statements:
-        """Every statement in order; send each one's records back."""
-        for node_batch in self._batch.nodes:
-            self._refuse_endpoint_takeover(node_batch)
+        """Every statement in order; send each one's records back.
+
+        What goes is found first and deleted last: see `nodes.hide` and `relationships.former`.
+        """
+        batch = self._batch
         if self._how.limit is not None:
-            yield from pieces.require_narrow(self._batch, self._how.limit)
-        resting: dict[int, dict[int, str]] = {}
-        for relationship_batch in self._batch.relationships:
-            yield from relationships.empty(relationship_batch)
-            yield from relationships.delete(relationship_batch.plan, relationship_batch.deleted)
-            moves = yield from relationships.set_aside(relationship_batch.plan, relationship_batch.moved)
-            resting[id(relationship_batch)] = moves
-        for node_batch in self._batch.nodes:
+            yield from pieces.require_narrow(batch, self._how.limit)
+        if _only_deletes(batch):
+            yield from _delete(batch)
+            return
+        former: list[relationships.Former] = []
+        for relationship_batch in batch.relationships:
+            marked = self._asked_for(relationship_batch.plan)
+            former += [(yield from relationships.former(relationship_batch, marked=marked))]
+        for node_batch in batch.nodes:
             yield from self._note_takeovers(node_batch)
-        for node_batch in self._batch.nodes:
-            yield from nodes.delete(node_batch)
-        for node_batch in self._batch.nodes:
+        going = yield from self._hide()
+        for node_batch in batch.nodes:
             yield from nodes.rename(node_batch)
-        for node_batch in self._batch.nodes:
+        for node_batch in batch.nodes:
             yield from self._write_nodes(node_batch)
+        yield from self._write_relationships(former)
         yield from self._write_edges()
-        for relationship_batch in self._batch.relationships:
-            yield from self._write_relationships(relationship_batch, resting[id(relationship_batch)])
         yield from self._evaluate_again()
+        yield from nodes.delete_by_id(going)
+
+    def _hide(self) -> Generator[Statement, list[Record], list[str]]:
+        going: list[str] = []
+        for node_batch in self._batch.nodes:
+            going += yield from nodes.hide(node_batch)
+        return going
 
     def _edge_work(self, edge: EdgePlan) -> _EdgeWork:
         return self._work.setdefault(edge, _EdgeWork())
 
+    def _asked_for(self, plan: RelationshipPlan) -> bool:
+        """Whether it will be asked which nodes have relationships of `plan` left."""
+        if not (plan.start.by_key and plan.end.by_key):
+            return True
+        ends = (plan.start.target, plan.end.target)
+        return any(batch.plan in ends and _changing_hands(batch) for batch in self._batch.nodes)
+
     def _note_takeovers(self, batch: NodeBatch) -> Statements:
         """Remember the children of nodes that go while another row takes over what they were referred to by."""
+        yield from self._refuse_endpoint_takeover(batch)
         yield from self._refuse_referenced_takeover(batch)
         arrivals = {repr(rename.new) for rename in batch.renamed}
         for edge in self._plan.incoming[batch.plan]:
@@ -112,17 +131,23 @@ class Application:
                 records = yield edges.children(edge, chunk)
                 self._edge_work(edge).orphaned += [record[0] for record in records]
 
-    def _refuse_endpoint_takeover(self, batch: NodeBatch) -> None:
-        if not batch.renamed:
-            return
-        left = {repr(rename.old) for rename in batch.renamed} | {repr(key) for key in batch.deleted}
-        taken = {repr(rename.new) for rename in batch.renamed}
-        taken |= {repr(row[: batch.plan.key_size]) for rows in batch.inserted.values() for row in rows}
-        if left.isdisjoint(taken):
+    def _refuse_endpoint_takeover(self, batch: NodeBatch) -> Statements:
+        """EndpointTakenOver if rows of relationship tables name a key that changes hands, and nothing tells of them.
+
+        Those that the batch tells of are marked as going by now, or are found by keys of their own.
+        """
+        keys = _changing_hands(batch)
+        if not keys:
             return
         for table in self._plan.relationships:
-            if batch.plan in (table.start.target, table.end.target):
-                raise EndpointTakenOver(table=str(table.table), target=batch.plan.label)
+            updated = [row for each in self._batch.relationships if each.plan is table for row in _rows(each.updated)]
+            for end in (table.start, table.end):
+                if end.target is not batch.plan:
+                    continue
+                # Deletes that were made beforehand have taken the relationships along that would have shown it.
+                hidden = self._how.thinned
+                if hidden or (end.by_key and (yield from relationships.staying(table, end, keys, updated))):
+                    raise EndpointTakenOver(table=str(table.table), target=batch.plan.label)
 
     def _refuse_referenced_takeover(self, batch: NodeBatch) -> Statements:
         """As for keys, for ends that are found by other properties; only the graph knows what these were before."""
@@ -223,17 +248,24 @@ class Application:
             yield from edges.connect_as_stored(edge, work.incomplete)
             yield from edges.connect(edge, work.fresh, fresh=self._how.create)
 
-    def _write_relationships(self, batch: RelationshipBatch, resting: dict[int, str]) -> Statements:
-        plan = batch.plan
-        for group, rows in batch.inserted.items():
-            yield from relationships.create(plan, group, rows)
-        for group, rows in batch.updated.items():
-            if plan.by_ends:
-                yield from relationships.merge_by_ends(plan, group, rows)
-            else:
-                misplaced = yield from relationships.update_by_key(plan, group, rows)
-                yield from relationships.repoint(plan, group, [rows[place] for place in misplaced])
-        yield from relationships.restore(plan, batch.moved, resting)
+    def _write_relationships(self, former: Sequence[relationships.Former]) -> Statements:
+        """Every look-up by a key of relationships comes before the first of them is deleted."""
+        astray: list[tuple[RelationshipPlan, Group, list[WireRow], relationships.Misplaced]] = []
+        for batch in self._batch.relationships:
+            if not batch.plan.by_ends:
+                for group, rows in batch.updated.items():
+                    misplaced = yield from relationships.update_by_key(batch.plan, group, rows)
+                    astray.append((batch.plan, group, rows, misplaced))
+        for batch, found in zip(self._batch.relationships, former, strict=True):
+            yield from relationships.restore(batch.plan, batch.moved, found.moved)
+            yield from relationships.delete_by_id(batch.plan, found.going)
+            for group, rows in batch.inserted.items():
+                yield from relationships.create(batch.plan, group, rows)
+            if batch.plan.by_ends:
+                for group, rows in batch.updated.items():
+                    yield from relationships.merge_by_ends(batch.plan, group, rows)
+        for plan, group, rows, misplaced in astray:
+            yield from relationships.repoint(plan, group, rows, misplaced)
 
     def _evaluate_again(self) -> Statements:
         for target, holders in self._holders.items():
@@ -248,6 +280,45 @@ class Application:
                 yield from edges.reattach(edge, list(dict.fromkeys(adrift)))
                 if not edge.enforced or edge in self._taken_over:
                     yield from edges.adopt(edge, [*holders.new, *touched])
+
+
+def _changing_hands(batch: NodeBatch) -> list[list[Wire]]:
+    """The keys that a row of before leaves and another one takes."""
+    if not batch.renamed:
+        return []
+    left = {repr(rename.old): rename.old for rename in batch.renamed} | {repr(key): key for key in batch.deleted}
+    taken = {repr(rename.new) for rename in batch.renamed}
+    taken |= {repr(row[: batch.plan.key_size]) for rows in batch.inserted.values() for row in rows}
+    return [key for name, key in left.items() if name in taken]
+
+
+def _only_deletes(batch: GraphBatch) -> bool:
+    """Whether there is nothing to write, and no more than one statement that looks something up by index."""
+    look_ups = 0
+    for nodes_of_table in batch.nodes:
+        if nodes_of_table.inserted or nodes_of_table.updated:
+            return False
+        look_ups += len(list(chunks(nodes_of_table.deleted)))
+    for table in batch.relationships:
+        if table.inserted or table.updated or table.moved:
+            return False
+        look_ups += len(list(chunks(table.deleted))) * len(relationships.kinds(table.plan))
+    return look_ups <= 1
+
+
+def _delete(batch: GraphBatch) -> Statements:
+    for table in batch.relationships:
+        if table.emptied:
+            yield from relationships.empty(table.plan)
+        yield from relationships.delete(table.plan, table.deleted)
+    for nodes_of_table in batch.nodes:
+        if nodes_of_table.emptied:
+            yield from nodes.empty(nodes_of_table.plan)
+        yield from nodes.delete(nodes_of_table.plan, nodes_of_table.deleted)
+
+
+def _rows(groups: Mapping[Group, Sequence[WireRow]]) -> Iterator[WireRow]:
+    return chain.from_iterable(groups.values())
 
 
 def _known(rows: Sequence[WireRow], end: EndPlan) -> list[WireRow]:

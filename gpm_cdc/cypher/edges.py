@@ -16,6 +16,12 @@ def arrow(edge: EdgePlan, child: str, parent: str, relationship: str = "") -> st
     return f"({child})-{inner}->({parent})" if edge.outgoing else f"({child})<-{inner}-({parent})"
 
 
+def path_pattern(start: str, types: Sequence[str], end: str) -> str:
+    """A pattern, with relationship `e`, for relationships by the labels of their ends."""
+    kinds = "|".join(map(quote, types))
+    return f"({labels(start)})-[e:{kinds}]->({labels(end)})"
+
+
 def places(edge: EdgePlan) -> tuple[int, ...]:
     """Where an edge row (key, then foreign key) holds the foreign key."""
     size = edge.source.key_size
@@ -79,13 +85,22 @@ def disconnect(edge: EdgePlan, keys: Sequence[Any]) -> Statements:
         yield Statement(_disconnect_text(edge), chunk)
 
 
-@cache
-def _children_text(edge: EdgePlan) -> str:
+def _to_parents(edge: EdgePlan, relationship: str = "") -> str:
+    """The start of a statement about what leads to the nodes whose keys the rows are."""
     target = edge.end.target
     parent = f"p{labels(target.label)} {key_map(target, target.key_names)}"
-    return (
-        f"UNWIND $rows AS r MATCH {arrow(edge, 'c' + labels(edge.source.label), parent)} RETURN DISTINCT elementId(c)"
-    )
+    return f"UNWIND $rows AS r MATCH {arrow(edge, 'c' + labels(edge.source.label), parent, relationship)}"
+
+
+def cut(edge: EdgePlan, keys: Sequence[Any]) -> Statements:
+    """Delete this edge of every child of the nodes with these keys."""
+    for chunk in chunks(keys):
+        yield Statement(f"{_to_parents(edge, 'e')} DELETE e", chunk)
+
+
+@cache
+def _children_text(edge: EdgePlan) -> str:
+    return f"{_to_parents(edge)} RETURN DISTINCT elementId(c)"
 
 
 def children(edge: EdgePlan, keys: Sequence[Any]) -> Statement:
@@ -112,16 +127,12 @@ def reattach(edge: EdgePlan, element_ids: Sequence[str]) -> Statements:
 
 @cache
 def _mismatched_text(edge: EdgePlan) -> str:
-    target, source = edge.end.target, edge.source
-    parent = f"p{labels(target.label)} {key_map(target, target.key_names)}"
+    source = edge.source
     wrong = " OR ".join(
         f"coalesce(c.{quote(source.fields[index].name or '')} <> p.{quote(name)}, true)"
         for name, index in zip(edge.end.names, edge.end.fields, strict=True)
     )
-    return (
-        f"UNWIND $rows AS r MATCH {arrow(edge, 'c' + labels(source.label), parent, 'e')} WHERE {wrong}"
-        " DELETE e RETURN DISTINCT elementId(c)"
-    )
+    return f"{_to_parents(edge, 'e')} WHERE {wrong} DELETE e RETURN DISTINCT elementId(c)"
 
 
 def mismatched(edge: EdgePlan, keys: Sequence[Any]) -> Statement:

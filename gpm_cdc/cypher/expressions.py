@@ -95,9 +95,15 @@ def property_map(planned: PlannedTable, known: Iterable[int], guard: Guarded) ->
     return _map(_properties(planned, known, guard))
 
 
-def overlay(planned: PlannedTable, variable: str, known: Iterable[int], guard: Guarded) -> str:
-    """`variable {.*, name: r[1], ...}`: all properties of `variable`, with each known place instead of its own."""
-    return f"{variable} {{{', '.join(['.*', *_entries(_properties(planned, known, guard))])}}}"
+def overlay(
+    planned: PlannedTable, variable: str, known: Iterable[int], guard: Guarded, without: Iterable[str] = ()
+) -> str:
+    """`variable {.*, name: r[1], ...}`: all properties of `variable`, with each known place instead of its own.
+
+    Those called one of `without` are null, so that SET leaves them out.
+    """
+    entries = [*_entries(_properties(planned, known, guard)), *(f"{quote(name)}: null" for name in without)]
+    return f"{variable} {{{', '.join(['.*', *entries])}}}"
 
 
 def _properties(planned: PlannedTable, known: Iterable[int], guard: Guarded) -> Iterator[tuple[str, str]]:

@@ -5,11 +5,12 @@ already are adopted, mapped relationships are made anew, and nodes whose rows do
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 
 from gpm_cdc.cypher import edges, nodes, relationships
-from gpm_cdc.cypher.edges import arrow
-from gpm_cdc.cypher.quoting import labels, quote
-from gpm_cdc.cypher.statement import Statement, Statements, chunks
+from gpm_cdc.cypher.edges import arrow, path_pattern
+from gpm_cdc.cypher.quoting import labels
+from gpm_cdc.cypher.statement import ROWS_PER_STATEMENT, Statement, Statements, chunks
 from gpm_cdc.projection.batch import insertion
 from gpm_cdc.projection.plan import EdgePlan, FieldRow, GraphPlan, NodePlan, RelationshipPlan
 
@@ -24,6 +25,7 @@ def load_nodes(plan: NodePlan, rows: Iterable[FieldRow], *, fresh: bool) -> Stat
             yield from nodes.create(plan, group, projected)
         else:
             yield from nodes.merge(plan, group, projected, (), ())
+            yield from nodes.retype(plan, projected)
 
 
 def edge_places(edge: EdgePlan) -> tuple[int, ...]:
@@ -51,9 +53,9 @@ def mapped_relationship_patterns(plan: GraphPlan) -> list[str]:
         for node in plan.nodes
         for edge in node.edges
     ]
-    for table in plan.relationships:
-        types = "|".join(quote(name) for name in table.types)
-        patterns.append(f"({labels(table.start.target.label)})-[e:{types}]->({labels(table.end.target.label)})")
+    patterns += [
+        path_pattern(table.start.target.label, table.types, table.end.target.label) for table in plan.relationships
+    ]
     return patterns
 
 
@@ -65,19 +67,16 @@ def delete_some(pattern: str, count: Callable[[int], None]) -> Statements:
     count(records[0][0])
 
 
-def delete_some_nodes(plan: NodePlan, count: Callable[[int], None]) -> Statements:
-    """Delete a tenth as many nodes at the most, with all their relationships, and tell how many there were."""
-    records = yield Statement(
-        f"MATCH (n{labels(plan.label)}) WITH n LIMIT {DELETES_PER_TRANSACTION // 10} DETACH DELETE n RETURN count(*)",
-        returns=True,
-    )
-    count(records[0][0])
-
-
 def node_ids(plan: NodePlan, take: Callable[[Iterable[str]], None]) -> Statements:
     """Read the element ids of all nodes with the label."""
-    records = yield Statement(f"MATCH (n{labels(plan.label)}) RETURN elementId(n)", returns=True)
-    take(record[0] for record in records)
+    # In lists: millions of single records would take longer than a transaction may.
+    size = ROWS_PER_STATEMENT
+    records = yield Statement(
+        f"MATCH (n{labels(plan.label)}) WITH collect(n) AS ns UNWIND range(0, size(ns) - 1, {size}) AS start"
+        f" RETURN [n IN ns[start..start + {size}] | elementId(n)]",
+        returns=True,
+    )
+    take(chain.from_iterable(record[0] for record in records))
 
 
 def keyed_ids(plan: NodePlan, rows: Sequence[FieldRow], take: Callable[[Iterable[str]], None]) -> Statements:

@@ -1,8 +1,8 @@
 """Statements for the relationships of one relationship table: delete, insert, update, move."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from gpm_cdc.cypher.expressions import (
     Guarded,
@@ -58,51 +58,83 @@ def _found(plan: RelationshipPlan, kind: str, row: str = "r") -> str:
     return f"MATCH (a)-[e:{kind} {key_map(plan, key_names(plan), row)}]->(b)"
 
 
-def _kinds(plan: RelationshipPlan) -> tuple[str, ...]:
+def kinds(plan: RelationshipPlan) -> tuple[str, ...]:
     """What one text may name: all types at once by the ends, one at a time by the key, whose index is per type."""
     return (_types(plan),) if plan.by_ends else tuple(quote(name) for name in plan.types)
 
 
-def empty(batch: RelationshipBatch) -> Statements:
-    """Delete every relationship of an emptied table."""
-    if batch.emptied:
-        plan = batch.plan
-        yield Statement(f"MATCH ({_start(plan)})-[e:{_types(plan)}]->({_end(plan)}) DELETE e")
+GONE = "_gpm_cdc_gone"
+"""Marks relationships that go later in the transaction, where somebody asks whether a node has any left."""
+
+
+class Former(NamedTuple):
+    """The relationships of before that go, by element id, and among them those of moved rows, by place."""
+
+    going: list[str]
+    moved: dict[int, str]
 
 
 def delete(plan: RelationshipPlan, keys: Sequence[list[Wire]]) -> Statements:
     """Delete relationships by their keys of before."""
-    for kind in _kinds(plan):
+    for kind in kinds(plan):
         for chunk in chunks(keys):
             yield Statement(f"UNWIND $rows AS r {_found(plan, kind)} DELETE e", chunk)
 
 
-def set_aside(plan: RelationshipPlan, moves: Sequence[Move]) -> Generator[Statement, list[Record], dict[int, str]]:
-    """Delete moved relationships; keep the properties of those whose rows came without some values.
+def empty(plan: RelationshipPlan) -> Statements:
+    """Delete every relationship of a table."""
+    yield Statement(f"MATCH {_all(plan)} DELETE e")
 
-    They rest on nodes that live until `restore`, within this transaction. The generator's value maps places in `moves`
-    to the element ids of these nodes.
+
+def _all(plan: RelationshipPlan) -> str:
+    return f"({_start(plan)})-[e:{_types(plan)}]->({_end(plan)})"
+
+
+def _by_id(plan: RelationshipPlan, variable: str, place: str = "r") -> str:
+    # Without the types Neo4j means to look through all relationships when it plans on an empty graph.
+    return f"UNWIND $rows AS r MATCH ()-[{variable}:{_types(plan)}]->() WHERE elementId({variable}) = {place}"
+
+
+def delete_by_id(plan: RelationshipPlan, element_ids: Sequence[str]) -> Statements:
+    """Delete relationships of a table."""
+    for chunk in chunks(element_ids):
+        yield Statement(f"{_by_id(plan, 'e')} DELETE e", chunk)
+
+
+def former(batch: RelationshipBatch, *, marked: bool) -> Generator[Statement, list[Record], Former]:
+    """Find the relationships that go: those of an emptied table, and of rows that were deleted or changed their key.
+
+    They are found by what they and their ends are before the batch, and stay until nothing is looked up any more: after
+    n relationships are deleted every look-up by their indexes takes as long as n. Until then they keep what moved rows
+    leave out. They are `marked` where somebody will ask which nodes have relationships left.
     """
-    partial = [[*move.old, place] for place, move in enumerate(moves) if UNCHANGED in move.row]
-    resting: dict[int, str] = {}
-    for kind in _kinds(plan):
-        for chunk in chunks(partial):
-            records = yield Statement(
-                f"UNWIND $rows AS r {_found(plan, kind)} CREATE (rest) SET rest = properties(e)"
-                f" RETURN r[{plan.key_size}], elementId(rest)",
-                chunk,
-                returns=True,
-            )
-            resting.update((record[0], record[1]) for record in records)
-    yield from delete(plan, [move.old for move in moves])
-    return resting
+    plan = batch.plan
+    mark = f" SET e.{GONE} = true" if marked else ""
+    going: list[str] = []
+    moved: dict[int, str] = {}
+    if batch.emptied:
+        records = yield Statement(f"MATCH {_all(plan)}{mark} RETURN elementId(e)", returns=True)
+        going += [record[0] for record in records]
+    sent = [[*key, None] for key in batch.deleted] + [[*move.old, place] for place, move in enumerate(batch.moved)]
+    for kind in kinds(plan):
+        text = f"UNWIND $rows AS r {_found(plan, kind)}{mark} RETURN r[{plan.key_size}], elementId(e)"
+        for chunk in chunks(sent):
+            records = yield Statement(text, chunk, returns=True)
+            going += [record[1] for record in records]
+            moved.update((record[0], record[1]) for record in records if record[0] is not None)
+    return Former(going, moved)
+
+
+def _left(plan: RelationshipPlan, end: EndPlan, node: str) -> str:
+    """The relationships `e` of the table that have `node` as this end, and do not go."""
+    arrow = ("-", "->") if end is plan.start else ("<-", "-")
+    return f"{node}{arrow[0]}[e:{_types(plan)}]{arrow[1]}() WHERE e.{GONE} IS NULL"
 
 
 @cache
 def _takeovers_text(plan: RelationshipPlan, end: EndPlan) -> str:
     target = end.target
     size = target.key_size
-    arrow = ("-", "->") if end is plan.start else ("<-", "-")
     fields = [target.fields[index] for index in end.target_fields]
     same = " AND ".join(
         f"n.{quote(name)} = {value(field, f'r[{size + place}]', guard=True)}"
@@ -110,9 +142,10 @@ def _takeovers_text(plan: RelationshipPlan, end: EndPlan) -> str:
     )
     held = ", ".join(f"n.{quote(name)}" for name in end.names)
     taken = ", ".join(value(field, f"t[{place}]", guard=True) for place, field in enumerate(fields))
+    left = f"EXISTS {{ {_left(plan, end, '(n)')} }}"
     return (
         f"UNWIND $rows[0] AS r MATCH (n{labels(target.label)} {key_map(target, target.key_names)})"
-        f" WHERE NOT coalesce({same}, false) AND EXISTS {{ (n){arrow[0]}[:{_types(plan)}]{arrow[1]}() }}"
+        f" WHERE NOT coalesce({same}, false) AND {left}"
         f" WITH collect([{held}]) AS gone UNWIND $rows[1] AS t WITH gone WHERE [{taken}] IN gone RETURN count(*)"
     )
 
@@ -126,6 +159,35 @@ def takeovers(
     the values of nodes after the batch.
     """
     return Statement(_takeovers_text(plan, end), [leaving, taken], returns=True)
+
+
+@cache
+def _staying_text(plan: RelationshipPlan, end: EndPlan, most: int) -> str:
+    node = f"(n{labels(end.target.label)} {key_map(end.target, end.target.key_names)})"
+    return f"UNWIND $rows AS r MATCH {_left(plan, end, node)} RETURN DISTINCT elementId(e) LIMIT {most + 1}"
+
+
+def staying(
+    plan: RelationshipPlan, end: EndPlan, keys: Sequence[list[Wire]], updated: Sequence[WireRow]
+) -> Generator[Statement, list[Record], bool]:
+    """Ask whether nodes with `keys` have relationships of which no row of the batch tells where they belong.
+
+    `updated` are rows that keep their keys: a relationship with a key of its own is put where such a row says.
+    """
+    told = [] if plan.by_ends else [row[: plan.key_size] for row in updated]
+    found: set[str] = set()
+    for chunk in chunks(keys):
+        # The number is rounded up so that the texts stay few.
+        most = 0 if not told else 1 << len(told).bit_length()
+        records = yield Statement(_staying_text(plan, end, most), chunk, returns=True)
+        if len(records) > most:
+            return True
+        found.update(record[0] for record in records)
+    for kind in kinds(plan) if found else ():
+        for rows in chunks(told):
+            records = yield Statement(f"UNWIND $rows AS r {_found(plan, kind)} RETURN elementId(e)", rows, returns=True)
+            found.difference_update(record[0] for record in records)
+    return bool(found)
 
 
 @cache
@@ -144,15 +206,15 @@ def create(plan: RelationshipPlan, group: Group, rows: Sequence[WireRow]) -> Sta
         yield Statement(_create_text(plan, group, guarded(plan, chunk)), chunk)
 
 
-def restore(plan: RelationshipPlan, moves: Sequence[Move], resting: dict[int, str]) -> Statements:
-    """Create moved relationships at their new ends, with the values that were set aside where the row has none."""
+def restore(plan: RelationshipPlan, moves: Sequence[Move], moved: Mapping[int, str]) -> Statements:
+    """Create moved relationships at their new ends, with the values of the former ones where the row has none."""
     whole: dict[Group, list[WireRow]] = {}
     partial: dict[Group, list[WireRow]] = {}
-    homeless = [move.row for place, move in enumerate(moves) if UNCHANGED in move.row and place not in resting]
+    homeless = [move.row for place, move in enumerate(moves) if UNCHANGED in move.row and place not in moved]
     yield from _refuse_incomplete(plan, homeless)
     for place, move in enumerate(moves):
         if UNCHANGED in move.row:
-            partial.setdefault(move.group, []).append([*_plain(move.row), resting.get(place)])
+            partial.setdefault(move.group, []).append([*_plain(move.row), moved.get(place)])
         else:
             whole.setdefault(move.group, []).append(move.row)
     for group, rows in whole.items():
@@ -160,14 +222,12 @@ def restore(plan: RelationshipPlan, moves: Sequence[Move], resting: dict[int, st
     width = len(plan.fields)
     for group, rows in partial.items():
         for chunk in chunks(rows):
-            properties = overlay(plan, "rest", group.known, guarded(plan, chunk))
             yield Statement(
-                f"UNWIND $rows AS r MATCH (rest) WHERE elementId(rest) = r[{width}] {_ends(plan)}"
-                f" CREATE (a)-[e:{_type(plan, group)}]->(b) SET e = {properties}",
+                f"{_by_id(plan, 'o', f'r[{width}]')} {_ends(plan)}"
+                f" CREATE (a)-[e:{_type(plan, group)}]->(b)"
+                f" SET e = {overlay(plan, 'o', group.known, guarded(plan, chunk), without=(GONE,))}",
                 chunk,
             )
-    if resting:
-        yield Statement("UNWIND $rows AS r MATCH (rest) WHERE elementId(rest) = r DELETE rest", list(resting.values()))
 
 
 def _refuse_incomplete(plan: RelationshipPlan, rows: Sequence[WireRow]) -> Statements:
@@ -223,55 +283,65 @@ def _update_by_key_text(plan: RelationshipPlan, group: Group, guard: Guarded, ze
     same = " AND ".join([f"a{_start(plan)}", f"b{_end(plan)}", *tests])
     return (
         f"UNWIND $rows AS r OPTIONAL {_found(plan, _type(plan, group))}{change}"
-        f" WITH r, a, b, e WHERE NOT coalesce(e IS NOT NULL AND {same}, false) RETURN r[{len(plan.fields)}]"
+        f" WITH r, a, b, e WHERE NOT coalesce(e IS NOT NULL AND {same}, false)"
+        f" RETURN r[{len(plan.fields)}], elementId(e)"
     )
+
+
+type Misplaced = dict[int, str | None]
+"""The places of rows whose relationship is missing, of another type, or between other nodes; its element id, if any."""
 
 
 def update_by_key(
     plan: RelationshipPlan, group: Group, rows: Sequence[WireRow]
-) -> Generator[Statement, list[Record], list[int]]:
-    """Set properties of relationships found by their key.
-
-    The generator's value are the places of rows whose relationship is missing, of another type, or between other nodes.
-    """
-    misplaced: list[int] = []
+) -> Generator[Statement, list[Record], Misplaced]:
+    """Set properties of relationships found by their key; the generator's value are the rows that need more."""
+    misplaced: Misplaced = {}
     start = 0
     for chunk in chunks(rows):
         sent = [[*_plain(row), start + number] for number, row in enumerate(chunk)]
         zero = zeros(plan, group.known[plan.key_size :], chunk)
         text = _update_by_key_text(plan, group, guarded(plan, chunk), zero)
         records = yield Statement(text, sent, returns=True)
-        misplaced += [record[0] for record in records]
+        misplaced.update((record[0], record[1]) for record in records)
         start += len(chunk)
+    missing = [[*_plain(rows[place]), place] for place, found in misplaced.items() if found is None]
+    for kind in kinds(plan):
+        if kind == _type(plan, group):
+            continue
+        for chunk in chunks(missing):
+            text = f"UNWIND $rows AS r {_found(plan, kind)} RETURN r[{len(plan.fields)}], elementId(e)"
+            records = yield Statement(text, chunk, returns=True)
+            misplaced.update((record[0], record[1]) for record in records)
     return misplaced
 
 
 @cache
-def _repoint_text(plan: RelationshipPlan, group: Group, kind: str, guard: Guarded) -> str:
+def _repoint_text(plan: RelationshipPlan, group: Group, guard: Guarded) -> str:
     properties = overlay(plan, "e", group.known, guard)
+    width = len(plan.fields)
     return (
-        f"UNWIND $rows AS r MATCH ()-[e:{kind} {key_map(plan, key_names(plan))}]->() {_ends(plan)}"
+        f"{_by_id(plan, 'e', f'r[{width}]')} {_ends(plan)}"
         f" CREATE (a)-[x:{_type(plan, group)}]->(b) SET x = {properties} DELETE e"
-        f" RETURN r[{len(plan.fields)}]"
+        f" RETURN r[{width + 1}]"
     )
 
 
-def repoint(plan: RelationshipPlan, group: Group, rows: Sequence[WireRow]) -> Statements:
+def repoint(plan: RelationshipPlan, group: Group, rows: Sequence[WireRow], misplaced: Misplaced) -> Statements:
     """Replace relationships that `update_by_key` found misplaced, keeping values that the rows leave out.
 
     A row whose relationship did not exist (an end was missing) is created, or ValueLeftOut if it lacks values; one
     whose end is missing now is deleted.
     """
-    left = dict(enumerate(rows))
-    for kind in (quote(name) for name in plan.types):
-        sent = [[*_plain(row), place] for place, row in left.items()]
-        for chunk in chunks(sent):
-            text = _repoint_text(plan, group, kind, guarded(plan, chunk))
-            records = yield Statement(text, chunk, returns=True)
-            for record in records:
-                left.pop(record[0], None)
+    left = dict(misplaced)
+    sent = [[*_plain(rows[place]), found, place] for place, found in misplaced.items() if found is not None]
+    for chunk in chunks(sent):
+        records = yield Statement(_repoint_text(plan, group, guarded(plan, chunk)), chunk, returns=True)
+        for record in records:
+            del left[record[0]]
     if not left:
         return
-    yield from delete(plan, [list(row[: plan.key_size]) for row in left.values()])  # type: ignore[arg-type]
-    yield from _refuse_incomplete(plan, [row for row in left.values() if UNCHANGED in row])
-    yield from create(plan, group, [row for row in left.values() if UNCHANGED not in row])
+    yield from delete_by_id(plan, [found for found in left.values() if found is not None])
+    again = [rows[place] for place in left]
+    yield from _refuse_incomplete(plan, [row for row in again if UNCHANGED in row])
+    yield from create(plan, group, [row for row in again if UNCHANGED not in row])

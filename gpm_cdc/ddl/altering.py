@@ -15,9 +15,9 @@ type Action = Any
 _HARMLESS: Final = frozenset(
     f"AT_{name}"
     for name in (
-        "ColumnDefault", "DropNotNull", "SetNotNull", "SetExpression", "SetStatistics", "SetOptions", "ResetOptions",
+        "ColumnDefault", "DropNotNull", "SetNotNull", "SetStatistics", "SetOptions", "ResetOptions",
         "SetStorage", "SetCompression", "AddIndex", "AddIndexConstraint", "ValidateConstraint", "ChangeOwner",
-        "ClusterOn", "DropCluster", "SetLogged", "DropOids", "SetAccessMethod", "SetTableSpace", "SetRelOptions",
+        "ClusterOn", "DropCluster", "SetLogged", "DropOids", "SetRelOptions",
         "ResetRelOptions", "ReplaceRelOptions", "EnableTrig", "EnableAlwaysTrig", "EnableReplicaTrig", "DisableTrig",
         "EnableTrigAll", "EnableTrigUser", "DisableTrigUser", "EnableRule", "EnableAlwaysRule", "EnableReplicaRule",
         "DisableRule", "AddInherit", "DropInherit", "AddOf", "DropOf", "DisableRowSecurity", "NoForceRowSecurity",
@@ -30,6 +30,9 @@ _SIMPLE: Final[Mapping[str, str]] = {
     "AT_DropColumn": "column_dropped",
     "AT_DropExpression": "column_ungenerated",
     "AT_SetUnLogged": "table_unlogged",
+    "AT_SetExpression": "table_rewritten",
+    "AT_SetAccessMethod": "table_rewritten",
+    "AT_SetTableSpace": "table_rewritten",
     "AT_AttachPartition": "partition_attached",
     "AT_DetachPartition": "partition_detached",
     "AT_DetachPartitionFinalize": "partition_detached",
@@ -39,9 +42,14 @@ _SIMPLE: Final[Mapping[str, str]] = {
 }
 
 
+_STORED: Final = "s"
+
+
 def _added_column(action: Action) -> str:
-    kinds = {constraint.contype for constraint in action.def_.constraints or ()}
-    return "column_generated_added" if ConstrType.CONSTR_GENERATED in kinds else "column_added"
+    for constraint in action.def_.constraints or ():
+        if constraint.contype == ConstrType.CONSTR_GENERATED:
+            return "table_rewritten" if constraint.generated_kind == _STORED else "column_generated_added"
+    return "column_added"
 
 
 def _retyped(action: Action) -> str:
@@ -88,4 +96,4 @@ def alterations(statement: ast.AlterTableStmt, table: TableName) -> Iterator[Eff
             code = "nothing"
         else:
             code = _SIMPLE.get(kind, "not_known")
-        yield Effect(code, table)
+        yield Effect(code, table, column=(action.name or "") if kind == "AT_DropColumn" else "")

@@ -26,17 +26,17 @@ _HARMLESS: Final[frozenset[str]] = frozenset(
     for name in (
         "AlterCollation", "AlterDatabaseRefreshColl", "AlterDatabase", "AlterDefaultPrivileges", "AlterDomain",
         "AlterEventTrig", "AlterExtensionContents", "AlterExtension", "AlterFdw", "AlterForeignServer",
-        "AlterFunction", "AlterObjectDepends", "AlterOpFamily", "AlterOperator", "AlterOwner", "AlterPolicy",
+        "AlterFunction", "AlterObjectDepends", "AlterOpFamily", "AlterOperator", "AlterPolicy",
         "AlterSeq", "AlterStats", "AlterSubscription", "AlterTSConfiguration", "AlterTSDictionary",
-        "AlterTableMoveAll", "AlterTableSpaceOptions", "AlterType", "AlterUserMapping", "CheckPoint", "ClosePortal",
-        "Cluster", "Comment", "CompositeType", "ConstraintsSet", "CreateAm", "CreateCast", "CreateConversion",
+        "AlterTableSpaceOptions", "AlterType", "AlterUserMapping", "CheckPoint", "ClosePortal",
+        "Comment", "CompositeType", "ConstraintsSet", "CreateAm", "CreateCast", "CreateConversion",
         "CreateDomain", "CreateEnum", "CreateEventTrig", "CreateExtension", "CreateFdw", "CreateForeignServer",
         "CreateForeignTable", "CreateFunction", "CreateOpClass", "CreateOpFamily", "CreatePLang", "CreatePolicy",
         "CreatePublication", "CreateRange", "CreateRole", "CreateSeq", "CreateStats", "CreateSubscription",
         "CreateTableSpace", "CreateTransform", "CreateTrig", "CreateUserMapping", "Createdb", "Deallocate", "Define",
         "Discard", "DropSubscription", "DropTableSpace", "DropUserMapping", "Dropdb", "Fetch", "GrantRole",
         "ImportForeignSchema", "Index", "Listen", "Load", "Lock", "Notify", "Prepare", "ReassignOwned",
-        "RefreshMatView", "Reindex", "Rule", "SecLabel", "Unlisten", "Vacuum", "VariableShow", "View",
+        "RefreshMatView", "Reindex", "Rule", "SecLabel", "Unlisten", "VariableShow", "View",
     )
 )  # fmt: skip
 """Statements that change no row, no column and no name of an existing table. Rows that triggers and rules which they
@@ -180,7 +180,7 @@ def _renamed(statement: Node, schema: str) -> Iterator[Effect]:
     if statement.renameType == ObjectType.OBJECT_TABLE:
         yield Effect("table_renamed", table_name(statement.relation, schema))
     elif statement.renameType == ObjectType.OBJECT_COLUMN and statement.relationType == ObjectType.OBJECT_TABLE:
-        yield Effect("column_renamed", table_name(statement.relation, schema))
+        yield Effect("column_renamed", table_name(statement.relation, schema), column=statement.subname)
     elif statement.renameType == ObjectType.OBJECT_SCHEMA:
         yield Effect("schema_renamed", subject=statement.subname)
     elif statement.renameType == ObjectType.OBJECT_PUBLICATION:
@@ -296,8 +296,28 @@ def _roles_dropped(statement: Node, _schema: str) -> Iterator[Effect]:
 
 
 def _enum_altered(statement: Node, _schema: str) -> Iterator[Effect]:
-    if statement.oldVal is not None:
-        yield Effect("enum_value_renamed", subject=".".join(_dotted(statement.typeName)))
+    code = "enum_value_added" if statement.oldVal is None else "enum_value_renamed"
+    yield Effect(code, subject=".".join(_dotted(statement.typeName)))
+
+
+def _owned_otherwise(statement: Node, _schema: str) -> Iterator[Effect]:
+    if statement.objectType == ObjectType.OBJECT_PUBLICATION:
+        yield Effect("publication_altered", subject=statement.object.sval)
+
+
+def _clustered(statement: Node, schema: str) -> Iterator[Effect]:
+    yield Effect("table_rewritten", statement.relation and table_name(statement.relation, schema))
+
+
+def _vacuumed(statement: Node, schema: str) -> Iterator[Effect]:
+    if any(option.defname == "full" and _switched_on(option) for option in statement.options or ()):
+        for each in statement.rels or (None,):
+            yield Effect("table_rewritten", each and table_name(each.relation, schema))
+
+
+def _moved_all(statement: Node, _schema: str) -> Iterator[Effect]:
+    if statement.objtype == ObjectType.OBJECT_TABLE:
+        yield Effect("tables_moved", subject=statement.new_tablespacename)
 
 
 def _code(_statement: Node, _schema: str) -> Iterator[Effect]:
@@ -308,7 +328,7 @@ def _published(statement: Node, schema: str) -> Iterator[Effect]:
     name = statement.pubname
     if statement.options:
         narrowed = any(map(_narrows, statement.options))
-        yield Effect("publication_narrowed" if narrowed else "publication_replaced", subject=name)
+        yield Effect("publication_narrowed" if narrowed else "publication_altered", subject=name)
     elif statement.action == AlterPublicationAction.AP_SetObjects:
         yield Effect("publication_replaced", subject=name)
     elif statement.action == AlterPublicationAction.AP_AddObjects:
@@ -329,7 +349,14 @@ def _narrows(option: Node) -> bool:
     value = "" if option.arg is None else " ".join(_dotted(option.arg)).lower()
     if option.defname == "publish":
         return {word.strip() for word in value.split(",")} != _EVERY_OPERATION
-    return option.defname == "publish_via_partition_root" and value in {"false", "off", "0"}
+    return option.defname == "publish_via_partition_root" and not _switched_on(option)
+
+
+def _switched_on(option: Node) -> bool:
+    """Whether an option is true, which it is without a value."""
+    if isinstance(option.arg, ast.Integer):
+        return bool(option.arg.ival)
+    return " ".join(_dotted(option.arg)).lower() not in {"false", "off"}
 
 
 _CLASSIFIERS: Final[Mapping[str, Classifier]] = {
@@ -360,6 +387,10 @@ _CLASSIFIERS: Final[Mapping[str, Classifier]] = {
     "DropRoleStmt": _roles_dropped,
     "AlterEnumStmt": _enum_altered,
     "AlterPublicationStmt": _published,
+    "AlterOwnerStmt": _owned_otherwise,
+    "AlterTableMoveAllStmt": _moved_all,
+    "ClusterStmt": _clustered,
+    "VacuumStmt": _vacuumed,
     "DoStmt": _code,
     "CallStmt": _code,
     "ExecuteStmt": _code,

@@ -12,8 +12,7 @@ from typing import Final, Literal
 
 from gpm_cdc.domain.catalogue import TableName
 from gpm_cdc.errors.mapping import MappingInvalid
-from gpm_cdc.errors.source import PublicationChanged, PublicationMissing, PublicationUnfit
-from gpm_cdc.errors.stream import RelationChanged
+from gpm_cdc.errors.source import PublicationMissing, PublicationUnfit
 
 type Nature = Literal[
     "none", "rows", "shape", "rewrite", "content", "membership", "identity", "reference", "stream", "unknown"
@@ -27,30 +26,32 @@ reference: whether Postgres vouches that referenced rows exist. stream: the slot
 unknown: the text does not tell.
 """
 
-type Outcome = Literal["unaffected", "follows", "depends", "refused", "stops", "misses"]
+type Outcome = Literal["unaffected", "follows", "rereads", "depends", "refused", "stops"]
 """What comes of it, from harmless to harmful.
 
-unaffected: the stream need not do anything. follows: it applies the change. depends: on what the file does not say.
-refused: Postgres refuses the statement while the stream is there. stops: the stream stops before it would apply
-anything wrong, and goes on only after a person acted. misses: it goes on, and the graph no longer equals the tables.
+unaffected: the stream need not do anything. follows: it applies the change. rereads: it reads the table again:
+harmless, but it takes as long as a copy of that table, during which the checkpoint promises nothing. depends: on what
+the file does not say. refused: Postgres refuses the statement while the stream is there. stops: the stream stops before
+it would apply anything wrong, and goes on only after a person acted.
 """
 
-OUTCOMES: Final[tuple[Outcome, ...]] = ("unaffected", "follows", "depends", "refused", "stops", "misses")
-BLOCKING: Final[frozenset[Outcome]] = frozenset(("refused", "stops", "misses"))
+OUTCOMES: Final[tuple[Outcome, ...]] = ("unaffected", "follows", "rereads", "depends", "refused", "stops")
+BLOCKING: Final[frozenset[Outcome]] = frozenset(("refused", "stops"))
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
     """One thing that a statement does. `code` names a row of EFFECTS.
 
-    `table` is None where no table is named; `subject` names what else it is about: a schema, a publication, a slot.
-    `parent` is the table that a partition belongs to.
+    `table` is None where no table is named, which for `table_rewritten` means every one; `subject` names what else it
+    is about: a schema, a publication, a slot.
+    `column` is the one of the table that its name is taken from.
     """
 
     code: str
     table: TableName | None = None
     subject: str = ""
-    parent: TableName | None = None
+    column: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +68,21 @@ class Consequence:
     error: str = ""
 
 
-_COPY = (
-    "Look after the mapping ('gpm-cdc map --check'), then 'gpm-cdc reset --yes' and 'gpm-cdc run --adopt' copy again."
+_REMAP = "Edit the mapping ('gpm-cdc map --check' says what does not fit); then 'gpm-cdc run --remap' goes on."
+_REPUBLISH = "Put it back; 'gpm-cdc run' then reads again what was out of it and goes on."
+_IF_STOPPED = (
+    "If it stops, edit the mapping ('gpm-cdc map --check' says what does not fit); then 'gpm-cdc run --remap' goes on."
 )
-_AGAIN = "After the migration 'gpm-cdc reset --yes' and 'gpm-cdc run --adopt' copy the tables again."
-_PUBLISH = "Leave the publication to the stream, or copy again: 'gpm-cdc reset --yes' and 'gpm-cdc run --adopt'."
-_NEXT = "The stream stops at the next change of the table, or when it is started again; what came before is applied."
-_SOON = "The stream stops within seconds."
+_BEFORE = "the stream stops before it writes anything that comes after."
+_LOOSEN = "Say enforced = false in the mapping; then 'gpm-cdc run --remap' goes on."
 
 
-def _stops(nature: Nature, message: str, error: str, remedy: str = _COPY) -> Consequence:
+def _stops(nature: Nature, message: str, error: str, remedy: str = _REMAP) -> Consequence:
     return Consequence(nature, "stops", message, remedy, error)
+
+
+def _rereads(nature: Nature, message: str, remedy: str = "") -> Consequence:
+    return Consequence(nature, "rereads", message, remedy)
 
 
 def _nothing(message: str, nature: Nature = "none", remedy: str = "") -> Consequence:
@@ -88,10 +93,6 @@ def _depends(nature: Nature, message: str, remedy: str = "") -> Consequence:
     return Consequence(nature, "depends", message, remedy)
 
 
-def _misses(nature: Nature, message: str) -> Consequence:
-    return Consequence(nature, "misses", message, _AGAIN)
-
-
 _ROWS: Final[Mapping[str, Consequence]] = {
     "rows_written": Consequence(
         "rows", "follows", "The rows of {subject} that it writes are followed, a transaction at a time."
@@ -100,117 +101,173 @@ _ROWS: Final[Mapping[str, Consequence]] = {
     "transaction_prepared": Consequence(
         "rows", "follows", "The transaction is applied at COMMIT PREPARED; until then Postgres retains its log."
     ),
-    "partition_created": Consequence(
-        "membership", "follows", "Rows in the new partition are followed as rows of {subject}."
-    ),
 }
 
 _SHAPES: Final[Mapping[str, Consequence]] = {
-    "column_added": _stops("shape", f"{{subject}} gets a column. {_NEXT}", RelationChanged.code),
-    "column_dropped": _stops(
-        "shape", f"{{subject}} loses a column. Unless it was a generated one: {_NEXT}", RelationChanged.code
-    ),
-    "column_renamed": _stops(
+    "column_added": _rereads(
         "shape",
-        f"A column of {{subject}} gets another name. Unless it is a generated one: {_NEXT}",
-        RelationChanged.code,
+        "{subject} gets a column and is read again. The stream stops instead if the column would become a property of "
+        "a type that gpm-cdc does not support.",
+        "If it stops, add the column to exclude, or choose types = string for it; then 'gpm-cdc run --remap' goes on.",
     ),
-    "column_retyped": _stops(
-        "rewrite", f"A column of {{subject}} changes its type or length. {_NEXT}", RelationChanged.code
+    "column_dropped": _rereads(
+        "shape",
+        "{subject} loses a column and is read again, unless it was a generated one. The stream stops instead if the "
+        "mapping names the column.",
+        _IF_STOPPED,
     ),
-    "column_recomputed": _misses(
+    "column_renamed": _rereads(
+        "shape",
+        "A column of {subject} gets another name, so its property does, and the table is read again. The stream stops "
+        "instead if the mapping names the column.",
+        _IF_STOPPED,
+    ),
+    "mapped_column_gone": _stops(
+        "shape", f"The mapping names this column of {{subject}}, so {_BEFORE}", MappingInvalid.code
+    ),
+    "column_retyped": _rereads(
         "rewrite",
-        "Postgres rewrites the rows of {subject} without telling. If the column's type changes, the stream stops at "
-        "the next change of the table; if the type stays, it goes on and the graph keeps the old values.",
+        "A column of {subject} changes its type or length, and the table is read again. The stream stops instead if "
+        "the mapping does not fit the new type.",
+        _IF_STOPPED,
     ),
-    "column_ungenerated": _stops(
-        "shape", f"A generated column of {{subject}} becomes an ordinary one. {_NEXT}", RelationChanged.code
-    ),
-    "column_generated_added": _nothing("Generated columns are not streamed."),
-    "enum_value_renamed": _depends(
+    "column_recomputed": _rereads(
         "rewrite",
-        "Rows that hold the value print it anew, without an event: where a mapped table has a column of type "
-        "{subject}, the graph keeps the old name.",
-        _AGAIN,
+        "Values of a column of {subject} are computed anew, and the table is read again. The stream stops instead if "
+        "the mapping does not fit the new type.",
+        _IF_STOPPED,
     ),
-    "composite_changed": _depends(
+    "column_ungenerated": _rereads(
+        "shape", "A generated column of {subject} becomes an ordinary one, and the table is read again."
+    ),
+    "column_generated_added": _nothing("Columns that are computed when they are read are not streamed."),
+    "table_rewritten": _rereads(
+        "rewrite", "Postgres stores the rows of {subject} anew without telling why, so the table is read again."
+    ),
+    "enum_value_added": _nothing(
+        "A new label does no harm. Only a mapped table that has arrays of {subject} is read again.", "shape"
+    ),
+    "enum_value_renamed": _rereads(
         "rewrite",
-        "Rows that hold values of type {subject} print them anew, without an event: where a mapped table has such a "
-        "column, the graph keeps the old texts.",
-        _AGAIN,
+        "Rows that hold the value print it anew, so every mapped table that has a column of type {subject} is read "
+        "again.",
+    ),
+    "composite_changed": _rereads(
+        "rewrite",
+        "Rows that hold values of type {subject} print them anew, so every mapped table that has such a column is read "
+        "again.",
     ),
 }
 
 _CONTENTS: Final[Mapping[str, Consequence]] = {
-    "partition_attached": _misses("content", "The rows that the partition brings into {subject} are not sent."),
-    "partition_detached": _misses("content", "The rows that the partition takes out of {subject} stay in the graph."),
-    "partition_dropped": _misses("content", "The partition's rows of {subject} stay in the graph."),
-    "partition_truncated": _misses(
+    "partition_created": _rereads(
+        "content", "{subject} gets a partition, which may bring rows without telling, so the table is read again."
+    ),
+    "partition_attached": _rereads(
+        "content", "The rows that the partition brings into {subject} are not sent, so the table is read again."
+    ),
+    "partition_detached": _rereads(
+        "content", "The rows that the partition takes out of {subject} are not sent, so the table is read again."
+    ),
+    "partition_dropped": _rereads(
+        "content", "The rows that {subject} loses with the partition are not sent, so the table is read again."
+    ),
+    "partition_truncated": _rereads(
         "content",
-        "The partition's rows of {subject} stay in the graph: only a TRUNCATE of the partitioned table itself is sent.",
+        "{subject} is read again: only a TRUNCATE of the partitioned table itself is sent.",
     ),
     "unmapped_content": _depends(
         "content",
-        "{subject} is not mapped. Should it be a partition of a mapped table: rows that come or go so are not sent.",
-        _AGAIN,
+        "{subject} is not mapped. Should it be a partition of a mapped table, that table is read again.",
     ),
 }
 
 _MEMBERSHIPS: Final[Mapping[str, Consequence]] = {
-    "table_created": _nothing("{subject} is new: it is not followed before it is mapped and copied.", "membership"),
+    "table_created": _nothing("{subject} is new: it is not followed before it is mapped.", "membership"),
     "table_of_file": _nothing("{subject} is made in this file, so no stream follows it yet."),
-    "table_dropped": _stops("membership", f"{{subject}} leaves the publication. {_SOON}", PublicationChanged.code),
+    "table_dropped": _stops(
+        "membership",
+        f"{{subject}} is gone. Unless the same transaction makes it again and puts it into the publication, {_BEFORE}",
+        MappingInvalid.code,
+    ),
     "table_renamed": _stops(
-        "membership", f"{{subject}} is no longer there by this name. {_SOON}", PublicationChanged.code
+        "membership", f"{{subject}} is no longer there by this name, so {_BEFORE}", MappingInvalid.code
     ),
     "publication_table_added": _nothing("A further table in the publication does no harm.", "membership"),
     "publication_table_dropped": _stops(
-        "membership", f"{{subject}} leaves the publication. {_SOON}", PublicationChanged.code, _PUBLISH
+        "membership",
+        f"{{subject}} leaves the publication, so {_BEFORE}",
+        PublicationUnfit.code,
+        "Put it back; 'gpm-cdc run' then reads it again and goes on. Or take it out of the mapping first: then "
+        "'gpm-cdc run --remap' goes on without it.",
     ),
     "publication_replaced": _depends(
         "membership",
-        "The stream stops within seconds if {subject} then lacks a mapped table, or leaves out rows or columns of one.",
-        _PUBLISH,
+        f"Every mapped table that was out of {{subject}} for a moment is read again. If one is missing afterwards, or "
+        f"published in part, {_BEFORE}",
+        _REPUBLISH,
+    ),
+    "publication_altered": _rereads(
+        "membership",
+        "What {subject} published before cannot be known, so every mapped table is read again.",
     ),
     "publication_narrowed": _stops(
         "membership",
-        f"{{subject}} no longer publishes every change under the table's own name. {_SOON}",
+        f"{{subject}} no longer publishes every change under the table's own name, so {_BEFORE}",
         PublicationUnfit.code,
-        _PUBLISH,
+        _REPUBLISH,
     ),
     "publication_gone": _stops(
-        "membership", f"The stream's publication {{subject}} is gone. {_SOON}", PublicationMissing.code, _PUBLISH
+        "membership",
+        f"The stream's publication {{subject}} is gone, so {_BEFORE}",
+        PublicationMissing.code,
+        "Make it again (sql/publication.sql); 'gpm-cdc run' then reads every mapped table again and goes on.",
     ),
     "publication_other": _nothing("It is not the stream's publication."),
 }
 
 _IDENTITIES: Final[Mapping[str, Consequence]] = {
-    "identity_full": _nothing("With the whole row as identity the stream goes on as before.", "identity"),
+    "identity_full": _depends(
+        "identity",
+        "With the whole row as identity the stream goes on as before. But if {subject} has a generated column, "
+        f"Postgres 18 refuses every UPDATE and DELETE of it, and {_BEFORE}",
+        "Keep another replica identity there.",
+    ),
     "identity_chosen": _depends(
         "identity",
-        "The stream stops at the next change of {subject}, unless this identity has the mapped key's columns.",
+        f"Unless this identity of {{subject}} has the mapped key's columns, {_BEFORE}",
+        "Set one that has them; then 'gpm-cdc run' goes on.",
     ),
     "identity_removed": _stops(
         "identity",
-        f"Postgres then refuses UPDATE and DELETE of {{subject}}. {_NEXT}",
-        RelationChanged.code,
-        "Keep a replica identity that has the mapped key's columns.",
+        f"Postgres then refuses UPDATE and DELETE of {{subject}}, and {_BEFORE}",
+        MappingInvalid.code,
+        "Set a replica identity that has the mapped key's columns; then 'gpm-cdc run' goes on.",
+    ),
+    "unmapped_identity": _depends(
+        "identity",
+        "{subject} is not mapped. Should it be a partition of a mapped table whose key this takes out of its "
+        f"identity, {_BEFORE}",
+        "Let the identity have them; then 'gpm-cdc run' goes on.",
     ),
     "primary_key_dropped": _stops(
         "identity",
         f"By its name it is the primary key, without which Postgres refuses UPDATE and DELETE of {{subject}}. Unless "
-        f"the same transaction makes it again, or another replica identity is set: {_NEXT}",
-        RelationChanged.code,
+        f"the same transaction makes it again, or another replica identity is set, {_BEFORE}",
+        MappingInvalid.code,
+        "Make it again, or edit the mapping's key; then 'gpm-cdc run', with --remap if the mapping changed, goes on.",
     ),
     "constraint_dropped": _depends(
         "identity",
-        "If it is the primary key of {subject} the stream stops at the next change of the table; if it is a foreign "
-        "key that the mapping calls enforced, the next start is refused; any other constraint does not matter.",
+        f"If it is the primary key of {{subject}}, a key that others refer to, or a foreign key that the mapping calls "
+        f"enforced, {_BEFORE} Any other constraint does not matter.",
+        "Make it again, and 'gpm-cdc run' goes on; or edit the mapping, and 'gpm-cdc run --remap' does.",
     ),
     "index_dropped": _depends(
         "identity",
-        "It matters only if {subject} is the replica identity of a mapped table, whose next change then stops "
-        "the stream.",
+        f"If {{subject}} is the replica identity of a mapped table, or the key by which the mapping finds the end of a "
+        f"relationship, {_BEFORE} Any other index does not matter.",
+        "Make it again; then 'gpm-cdc run' goes on.",
     ),
 }
 
@@ -218,21 +275,19 @@ _REFERENCES: Final[Mapping[str, Consequence]] = {
     "foreign_key_added": _nothing(
         "No relationship comes of it before the mapping names it.",
         "reference",
-        "To have the relationship, add it to the mapping and copy again: 'gpm-cdc reset --yes', 'gpm-cdc run --adopt'.",
+        "To have the relationship, add it to the mapping; then 'gpm-cdc run --remap' reads the table again.",
     ),
     "foreign_key_dropped": _stops(
         "reference",
-        "By its name it is a foreign key. If the mapping calls its reference enforced, the running stream goes on but "
-        "can miss relationships, and its next start is refused.",
+        f"By its name it is a foreign key. If the mapping calls its reference enforced, {_BEFORE}",
         MappingInvalid.code,
-        "Say enforced = false in the mapping, then copy again: 'gpm-cdc reset --yes' and 'gpm-cdc run --adopt'.",
+        _LOOSEN,
     ),
     "foreign_key_loosened": _stops(
         "reference",
-        "If the mapping calls this reference enforced, the running stream goes on but can miss relationships, and its "
-        "next start is refused.",
+        f"If the mapping calls this reference enforced, {_BEFORE}",
         MappingInvalid.code,
-        "Say enforced = false in the mapping, then copy again: 'gpm-cdc reset --yes' and 'gpm-cdc run --adopt'.",
+        _LOOSEN,
     ),
     "checks_suspended": _depends(
         "reference",
@@ -259,16 +314,17 @@ _SERVERS: Final[Mapping[str, Consequence]] = {
     "row_security": _nothing(
         "The stream sees every row all the same.",
         "none",
-        "Let the stream's role have BYPASSRLS, or later copies and verify see fewer rows.",
+        "Let the stream's role have BYPASSRLS: what is read again or verified would lack rows otherwise.",
     ),
     "rights_revoked": _nothing(
-        "The stream needs no right to a table, but later copies and verify need SELECT.", "none"
+        "The stream itself needs no right to a table; reading it again and verify need SELECT.", "none"
     ),
     "schema_touched": _nothing("No mapped table is in schema {subject}.", "membership"),
     "dependents_dropped": _depends(
         "unknown",
-        "It takes along what depends on {subject} or belongs there. Should that be a column of a mapped table: "
-        + _NEXT,
+        "It takes along what depends on {subject} or belongs there. A mapped table that loses a column so is read "
+        "again; if the mapping names the column, the stream stops.",
+        _IF_STOPPED,
     ),
 }
 
@@ -279,6 +335,9 @@ _REST: Final[Mapping[str, Consequence]] = {
         "unknown",
         "It runs code that this file does not show. Rows that it writes are followed; what else it does is not "
         "judged here.",
+    ),
+    "tables_moved": _depends(
+        "rewrite", "Every mapped table whose files it moves to tablespace {subject} is read again."
     ),
     "psql_runs": _depends("unknown", "psql runs what this file does not hold: {subject} is not judged here."),
     "not_known": _depends("unknown", "gpm-cdc does not know what this statement does to the stream."),

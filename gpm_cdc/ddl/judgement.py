@@ -23,9 +23,17 @@ _RUNNING: Final = frozenset(
 
 _OF_PUBLICATION: Final = frozenset(code for code in EFFECTS if code.startswith("publication_"))
 _OF_PARTITION: Final = {"table_dropped": "partition_dropped", "table_truncated": "partition_truncated"}
-_OF_CONTENT: Final = frozenset((*_OF_PARTITION, "partition_attached", "partition_detached"))
+_PERHAPS_OF_PARTITION: Final = {
+    **dict.fromkeys(
+        (*_OF_PARTITION, "table_rewritten", "partition_attached", "partition_detached"), "unmapped_content"
+    ),
+    **dict.fromkeys(("identity_chosen", "identity_removed", "primary_key_dropped"), "unmapped_identity"),
+}
+"""What an effect on a table that is not mapped means if that is a partition of one that is."""
+
 _OF_REFERENCE: Final = frozenset(("foreign_key_dropped", "foreign_key_loosened"))
 _OF_SCHEMA: Final = {"schema_dropped": "table_dropped", "schema_renamed": "table_renamed"}
+_OF_COLUMN: Final = frozenset(("column_dropped", "column_renamed"))
 _NEW: Final = frozenset(("table_created",))
 
 
@@ -179,6 +187,8 @@ class _File:
             yield from self._of_schema(effect)
         elif effect.code == "slot_touched" and effect.subject not in {self.surroundings.slot, ""}:
             yield Effect("nothing")
+        elif effect.code == "table_rewritten" and effect.table is None:
+            yield replace(effect, subject=say("every mapped table"))
         elif effect.table is None or effect.code in _NEW:
             yield effect
         else:
@@ -210,9 +220,11 @@ class _File:
             code = _OF_PARTITION.get(effect.code, effect.code)
             return replace(effect, code=code, table=root)
         if not self._mapped(table):
-            return Effect("unmapped_content" if self._perhaps_partition(effect, table) else "table_unmapped", table)
+            return Effect(self._unmapped(effect, table), table)
         if effect.code in _OF_REFERENCE and not self._relies_on_references(table):
             return Effect("nothing", table)
+        if effect.code in _OF_COLUMN and self._names(table, effect.column):
+            return replace(effect, code="mapped_column_gone")
         return effect
 
     def _root(self, table: TableName) -> TableName:
@@ -228,10 +240,16 @@ class _File:
             return False
         return mapping is None or table in set(mapping.tables())
 
-    def _perhaps_partition(self, effect: Effect, table: TableName) -> bool:
+    def _names(self, table: TableName, column: str) -> bool:
+        """Whether the mapping says something of this column, so that it does not fit without it."""
         mapping = self.surroundings.mapping
-        ignored = mapping is not None and table in mapping.ignore
-        return effect.code in _OF_CONTENT and not ignored and table.schema not in _NEVER_FOLLOWED
+        return mapping is not None and column in mapping.columns_named(table)
+
+    def _unmapped(self, effect: Effect, table: TableName) -> str:
+        mapping = self.surroundings.mapping
+        if table.schema in _NEVER_FOLLOWED or (mapping is not None and table in mapping.ignore):
+            return "table_unmapped"
+        return _PERHAPS_OF_PARTITION.get(effect.code, "table_unmapped")
 
     def _relies_on_references(self, table: TableName) -> bool:
         mapping = self.surroundings.mapping

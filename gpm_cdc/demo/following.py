@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 from gpm_cdc.config.settings import STREAM
+from gpm_cdc.cypher.journal import PAGE_LABEL
 from gpm_cdc.cypher.schema import CHECKPOINT_LABEL
 from gpm_cdc.demo.programs import COMMAND, application
 from gpm_cdc.demo.protocol import LOAD, Loaded, Loading
@@ -32,6 +33,7 @@ STOP_SECONDS: Final = 20.0
 
 _CHECKPOINT: Final = f"MATCH (s:{CHECKPOINT_LABEL} {{stream: $stream, phase: 'streaming'}}) RETURN s.lsn"
 _NODES: Final = "MATCH (n) RETURN count(n)"
+_PAGES: Final = f"MATCH (n:{PAGE_LABEL}) RETURN count(n)"
 _RELATIONSHIPS: Final = "MATCH ()-[r]->() RETURN count(r)"
 
 
@@ -191,5 +193,5 @@ async def _watch(pair: Pair, progress: Progress, moving: Moving) -> None:
 
 async def count(pair: Pair) -> tuple[int, int]:
     """Nodes and relationships in the graph, from Neo4j's own counters."""
-    (nodes,), (relationships,) = *await pair.ask(_NODES), *await pair.ask(_RELATIONSHIPS)
-    return nodes - 1, relationships  # less the checkpoint
+    ((nodes,),), ((pages,),), ((relationships,),) = [await pair.ask(text) for text in (_NODES, _PAGES, _RELATIONSHIPS)]
+    return nodes - pages - 1, relationships  # less the journal and the checkpoint

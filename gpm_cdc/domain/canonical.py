@@ -6,8 +6,10 @@ Floats are their eight bytes, never text, which differs between Java versions.
 """
 
 import struct
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from msgspec.msgpack import Encoder
 
 from gpm_cdc.domain.values import GraphValue
 
@@ -24,6 +26,22 @@ def canonical(value: GraphValue) -> bytes:
     except KeyError as error:
         msg = f"no canonical form for {error.args[0].__qualname__}"
         raise TypeError(msg) from None
+
+
+pack: Final[Callable[[Sequence[GraphValue]], bytes]] = Encoder().encode
+"""MessagePack: quicker than `canonical` by far, with the same promise, but it knows several NaNs and has no form for
+text with lone surrogates and for numbers beyond 64 bits, which the graph does not hold."""
+
+
+def with_one_nan(values: list[GraphValue]) -> list[GraphValue]:
+    """`values` with the NaN that `float("nan")` gives in place of any other, so that `pack` keeps its promise."""
+    return [_one_nan(value) for value in values]
+
+
+def _one_nan(value: GraphValue) -> GraphValue:
+    if type(value) is list:
+        return with_one_nan(value)
+    return float("nan") if value != value else value  # noqa: PLR0124 - the quickest test for NaN
 
 
 def _integer(value: int) -> bytes:

@@ -123,10 +123,15 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """The tables in scope, by name, in the order of their names. Partitions appear beside their roots."""
+    """The tables in scope, by name, in the order of their names. Partitions appear beside their roots.
+
+    `lowercase` is what the database's lower() makes of the characters that it changes, by code point: only where it
+    changes each by itself, and only if a table has a column of type citext.
+    """
 
     tables: Mapping[TableName, Table]
     server_version: int
+    lowercase: Mapping[int, str] | None = None
 
     def roots(self) -> tuple[Table, ...]:
         """Every table that is not itself a partition: what a mapping may name."""

@@ -22,6 +22,18 @@ The number in it keeps it apart from every list of texts, since a stored list ho
 The driver tells a byte array, which Cypher takes for a list of integers, from such a list.
 """
 
+ORIGINS: Final = {
+    "date({year: 1970, month: 1, day: 1})": "date_origin",
+    "localdatetime({year: 1970})": "local_origin",
+    "datetime({epochSeconds: 0})": "zoned_origin",
+}
+"""What components count from, and a variable for each: made once per value, they cost more than all the rest."""
+
+
+def guarded(name: str) -> str:
+    """Reads a property `{p}` that should be a plain one of type `name` as GUARDED_COMPONENT does, asking that first."""
+    return f"CASE WHEN {{p}} IS :: {name} THEN {{p}} {_OTHERWISE}"
+
 
 @dataclass(frozen=True, slots=True)
 class GraphType:

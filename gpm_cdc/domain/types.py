@@ -55,6 +55,24 @@ class ValueType:
             return wire
         return self._graph.stored(wire)
 
+    @property
+    def read(self) -> Callable[[str], GraphValue]:
+        """`stored` of `decode`, for many texts."""
+        decode, graph = self.decode, self._graph
+        if graph.component is None:
+            return decode  # type: ignore[return-value]  # every Wire is a GraphValue, but lists are invariant
+        if graph.element is not None:
+            return lambda text: self.stored(decode(text))
+        tag, constants = graph.tag, graph.constants
+
+        def read(text: str) -> GraphValue:
+            wire = decode(text)
+            if type(wire) is list:
+                return [tag, *wire, *constants]  # type: ignore[list-item]  # every Wire is a GraphValue
+            return wire if type(wire) is str else [tag, wire, *constants]  # type: ignore[list-item]
+
+        return read
+
 
 def _typed(name: str, decode: Decoder, graph: GraphType, *, fallback: bool = False) -> ValueType:
     return ValueType(name, decode, graph.expression, fallback, graph.component, graph.name, graph)

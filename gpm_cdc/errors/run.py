@@ -34,3 +34,11 @@ class ConfirmationMissing(GpmCdcError):
     code = "confirmation_missing"
     message = "ending stream {stream} wants to be confirmed, and there is no terminal to ask at"
     remedy = "add --yes if it is meant"
+
+
+class MetricsNotServed(GpmCdcError):
+    """Nothing can listen at the address that metrics were to be served at."""
+
+    code = "metrics_not_served"
+    message = "metrics cannot be served at port {port} of {host}: {reason}"
+    remedy = "give --metrics or GPM_METRICS a free port of this machine, or end what listens there"

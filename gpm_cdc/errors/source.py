@@ -88,18 +88,7 @@ class PublicationMissing(SourceError):
 
     code = "publication_missing"
     message = "publication {publication} does not exist, although stream {stream} has been started"
-    remedy = (
-        "changes may have been lost while it was missing: 'gpm-cdc reset --yes' and 'gpm-cdc run --adopt'"
-        " copy the tables again"
-    )
-
-
-class PublicationChanged(SourceError):
-    """The publication, or a table's membership in it, was dropped and made again while the stream relied on it."""
-
-    code = "publication_changed"
-    message = "publication {publication} was dropped or changed while stream {stream} relied on it: changes may be lost"
-    remedy = "copy the tables again: 'gpm-cdc reset --yes', then 'gpm-cdc run --adopt'"
+    remedy = "make it again with sql/publication.sql; 'gpm-cdc run' then reads every mapped table again and goes on"
 
 
 class TablesChanging(SourceError):
@@ -118,9 +107,8 @@ class PublicationUnfit(SourceError):
     code = "publication_unfit"
     message = "publication {publication} does not fit the mapping: {detail}"
     remedy = (
-        "end the stream with 'gpm-cdc reset' and let 'gpm-cdc run' make a publication, or make it with"
-        " sql/publication.sql"
-        " for exactly the mapped tables"
+        "let sql/publication.sql put it right for exactly the mapped tables, or drop it if the stream is new;"
+        " 'gpm-cdc run' then reads again what it left out"
     )
 
 
@@ -236,8 +224,7 @@ class MappingChanged(SourceError):
     code = "mapping_changed"
     message = "the mapping of stream {stream} has changed since the graph was filled"
     remedy = (
-        "put the former mapping back, or copy the tables again: 'gpm-cdc reset --graph --yes' (still with the"
-        " former mapping), then 'gpm-cdc run'"
+        "start 'gpm-cdc run --remap', which reads the tables again that it concerns, or put the former mapping back"
     )
 
 

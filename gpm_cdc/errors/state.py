@@ -62,3 +62,43 @@ class StateNewer(StateError):
     code = "state_newer"
     message = "schema gpm_cdc is at revision {revision}, which this version of gpm-cdc does not know"
     remedy = "upgrade gpm-cdc, or name another database with GPM_STATE_DSN"
+
+
+class StateMissing(StateError):
+    """The schema, or a table that this version needs, is not there. No facts."""
+
+    code = "state_missing"
+    message = "schema gpm_cdc is not there, or not as this version needs it: no passes of verify are kept"
+    remedy = "make it with 'gpm-cdc db upgrade'; from then on 'gpm-cdc verify' keeps what it finds"
+
+
+class PassUnknown(StateError):
+    """No pass of the stream has this number. Facts: number, stream."""
+
+    code = "pass_unknown"
+    message = "there is no pass {number} of stream {stream}"
+    remedy = "list the passes that are kept with 'gpm-cdc findings'"
+
+
+class NothingToResume(StateError):
+    """No pass broke off that a later one could go on with. Facts: stream, detail."""
+
+    code = "nothing_to_resume"
+    message = "there is no pass of stream {stream} to go on with: {detail}"
+    remedy = "compare everything: 'gpm-cdc verify' without --resume"
+
+
+class ResumeDiffers(StateError):
+    """The pass that broke off was asked for something else. Facts: number, detail."""
+
+    code = "resume_differs"
+    message = "pass {number} was asked for something else: {detail}"
+    remedy = "give --table and --strict as they were then, or compare anew without --resume"
+
+
+class ResumeOutdated(StateError):
+    """What the pass that broke off was about is gone. Facts: number, detail."""
+
+    code = "resume_outdated"
+    message = "nobody can go on with pass {number}: {detail}"
+    remedy = "compare everything anew: 'gpm-cdc verify' without --resume"

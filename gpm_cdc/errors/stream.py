@@ -1,5 +1,8 @@
 """What can go wrong while a stream is set up, followed or taken over."""
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 from gpm_cdc.errors.base import ExitCode, GpmCdcError
 
 
@@ -8,16 +11,41 @@ class StreamError(GpmCdcError):
 
 
 class RelationChanged(StreamError):
-    """A mapped table no longer has the shape that the plan was made for."""
+    """A mapped table no longer has the shape that the plan was made for. `run` reads it again by itself."""
 
     code = "relation_changed"
-    message = (
-        "table {table} changed its shape ({details}) since this stream was started; nothing after that was applied"
-    )
+    message = "table {table} has another shape than before ({details})"
     remedy = (
-        "check the mapping with 'gpm-cdc map --check', then copy the tables again: 'gpm-cdc reset --yes' followed by"
-        " 'gpm-cdc run --adopt'"
+        "repeat this once 'gpm-cdc run' has read the table again; 'gpm-cdc map --check' says if the mapping still fits"
     )
+    exit_code = ExitCode.REPEAT
+
+
+class TablesMoved(StreamError):
+    """Tables changed in a way that only reading them again tells; `run` does so by itself."""
+
+    code = "tables_moved"
+    message = "{tables}: {reason}; to be read again"
+    remedy = "nothing to do: 'gpm-cdc run' reads them again"
+    exit_code = ExitCode.REPEAT
+
+    def __init__(self, tables: Iterable[tuple[str, str]], reason: str) -> None:
+        self.tables = frozenset(tables)
+        names = ", ".join(f"{schema}.{name}" for schema, name in sorted(self.tables))
+        super().__init__(tables=names, reason=reason)
+
+
+class RepairAsked(StreamError):
+    """Somebody asked the stream to read something again; `run` does so by itself. `rereads` says what."""
+
+    code = "repair_asked"
+    message = "{tables}: asked to be read again"
+    remedy = "nothing to do: 'gpm-cdc run' reads them again"
+    exit_code = ExitCode.REPEAT
+
+    def __init__(self, rereads: Mapping[Any, Any]) -> None:
+        self.rereads = rereads
+        super().__init__(tables=", ".join(f"{schema}.{name}" for schema, name in sorted(rereads)))
 
 
 class RowFieldUnknown(StreamError):
@@ -34,26 +62,33 @@ class SelectorValueUnlisted(StreamError):
     """A discriminator column holds a value for which the mapping names no relationship type."""
 
     code = "selector_value_unlisted"
-    message = "table {table}: column {column} holds {value!r}, which type_from does not list"
-    remedy = "add the value to type_from.values in the mapping, then 'gpm-cdc reset --yes' and 'gpm-cdc run --adopt'"
+    message = "table {table}: column {column} holds a value that type_from does not list"
+    remedy = (
+        "find it with SELECT DISTINCT {column} FROM {table}, add it to type_from.values in the mapping,"
+        " then 'gpm-cdc run --remap', which reads {table} again"
+    )
 
 
 class EndpointTakenOver(StreamError):
-    """A key of an endpoint changed hands without an event for the relationship rows that name it."""
+    """A key of an endpoint changed hands without an event for the relationship rows that name it.
+
+    `run` reads the relationship table again by itself.
+    """
 
     code = "endpoint_taken_over"
     message = (
         "in one batch the key of a {target} node was given to another row, while rows of {table} that name it"
         " sent no change"
     )
-    remedy = "map {table} as a node, or copy the tables again: 'gpm-cdc reset --yes' followed by 'gpm-cdc run --adopt'"
+    remedy = "nothing to do: 'gpm-cdc run' reads {table} again"
+    exit_code = ExitCode.REPEAT
 
 
 class ValueLeftOut(StreamError):
     """A row got the end it lacked, and the update that says so leaves out a large value that nothing else holds.
 
     Postgres does not send a large value that an update leaves alone, and the graph has no relationship to keep it on
-    while an end is missing.
+    while an end is missing. `run` reads the table again by itself.
     """
 
     code = "value_left_out"
@@ -61,10 +96,8 @@ class ValueLeftOut(StreamError):
         "table {table}: a row without a relationship got both ends in an update that leaves out its large values,"
         " which are not in the graph either"
     )
-    remedy = (
-        "run ALTER TABLE {table} REPLICA IDENTITY FULL, or map {table} as a node; then copy the tables again:"
-        " 'gpm-cdc reset --yes' followed by 'gpm-cdc run --adopt'"
-    )
+    remedy = "nothing to do: 'gpm-cdc run' reads {table} again"
+    exit_code = ExitCode.REPEAT
 
 
 class StreamTakenOver(StreamError):

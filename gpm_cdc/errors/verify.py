@@ -26,6 +26,25 @@ class NoSpareSlot(VerifyError):
     )
 
 
+class NeverVerified(VerifyError):
+    """An incremental pass has nothing to begin at."""
+
+    code = "never_verified"
+    message = "no full pass over stream {stream} has been clean since it began, so what changed since is not known"
+    remedy = "run 'gpm-cdc verify'; when that was clean, --incremental compares what the stream has written since"
+
+
+class VerifiedTooLongAgo(VerifyError):
+    """The last full pass that was clean is too old. Facts: stream, days, limit."""
+
+    code = "verified_too_long_ago"
+    message = "the last full pass over stream {stream} that was clean ended {days} days ago, and {limit} are allowed"
+    remedy = (
+        "run 'gpm-cdc verify': only a full pass finds what others wrote to the graph; full_verify_days"
+        " (GPM_FULL_VERIFY_DAYS) says how often one is due"
+    )
+
+
 class GraphBehind(VerifyError):
     """The graph did not get to the position to compare at."""
 
@@ -42,3 +61,55 @@ class PassDisturbed(VerifyError):
     message = "the comparison cannot be trusted: {detail}"
     remedy = "repeat it when that is over"
     exit_code = ExitCode.REPEAT
+
+
+class ReportUnreadable(VerifyError):
+    """A file is not a report, or cannot be read. Facts: path, reason."""
+
+    code = "report_unreadable"
+    message = "{path} cannot be read as a report: {reason}"
+    remedy = "name a file that 'gpm-cdc verify --jsonl FILE' or 'gpm-cdc verify --json > FILE' wrote"
+
+
+class ReportIncomplete(VerifyError):
+    """A file of JSON lines does not end with the verdict. Facts: path."""
+
+    code = "report_incomplete"
+    message = "{path} was cut off: its last line is not the verdict"
+    remedy = "repeat 'gpm-cdc verify --jsonl {path}'"
+
+
+class ReportUnwritable(VerifyError):
+    """A report cannot be written where it was asked for. Facts: path, reason."""
+
+    code = "report_unwritable"
+    message = "the report cannot be written to {path}: {reason}"
+    remedy = "name a file in a directory that is there and may be written"
+
+
+class RepairTooWide(VerifyError):
+    """A repair would delete more than it may. Facts: count, limit, allow."""
+
+    code = "repair_too_wide"
+    message = "the repair would delete {count} elements from the graph, and {limit} are allowed"
+    remedy = (
+        "look at them first: so many elements without a row may mean another mapping or another database; then allow"
+        " it with --max-delete {allow}"
+    )
+
+
+class RepairUnattended(VerifyError):
+    """Nobody runs the stream that would do the repair."""
+
+    code = "repair_unattended"
+    message = "nobody runs stream {stream}, and only a running stream can repair its graph"
+    remedy = "start 'gpm-cdc run', then repeat"
+    exit_code = ExitCode.REPEAT
+
+
+class KeyUnfit(VerifyError):
+    """A key has not as many parts as the table's. Facts: table, columns, count."""
+
+    code = "key_unfit"
+    message = "the key of {table} is ({columns}), and {count} values were given"
+    remedy = 'give a key of several columns as a list in JSON: --key {table} \'["de", "7"]\''

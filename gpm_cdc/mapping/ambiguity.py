@@ -12,8 +12,8 @@ from gpm_cdc.mapping import naming
 from gpm_cdc.mapping.model import ForeignKeyRelationship, GraphMapping, NodeTable, RelationshipTable
 from gpm_cdc.mapping.spelling import listed, toml_string
 
-RESERVED_LABEL: Final = "GpmCdcCheckpoint"
-"""The label of the checkpoint nodes."""
+RESERVED_LABELS: Final = ("GpmCdcCheckpoint", "GpmCdcTouched")
+"""The labels of the checkpoint nodes, and of those that say what a stream has written."""
 
 
 def label_findings(mapping: GraphMapping) -> Iterator[Finding]:
@@ -60,12 +60,12 @@ def _label_problem(node: NodeTable, label: str) -> Iterator[Finding]:
         yield Finding.worded(
             "label_empty", "blocks", node.table, "{subject} has an empty label.", 'Write a name, as in label = "Order".'
         )
-    elif label == RESERVED_LABEL:
+    elif label in RESERVED_LABELS:
         yield Finding.worded(
             "label_reserved",
             "blocks",
             node.table,
-            "{subject} has the label {label}, which marks the checkpoint of a stream.",
+            "{subject} has the label {label}, which is that of a stream's checkpoint or of its journal.",
             "Choose another label.",
             label=label,
         )

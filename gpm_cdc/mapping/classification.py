@@ -6,9 +6,8 @@ from gpm_cdc.domain.catalogue import Catalogue, ForeignKey, Table, TableName
 from gpm_cdc.domain.finding import Finding
 from gpm_cdc.domain.types import value_type
 from gpm_cdc.errors.values import UnsupportedType
-from gpm_cdc.mapping.equality import comparable
+from gpm_cdc.mapping.equality import Side, is_enforced, join_of
 from gpm_cdc.mapping.identity import default_key, refusal
-from gpm_cdc.mapping.references import is_enforced
 from gpm_cdc.mapping.spelling import toml_list, type_name
 
 type Ends = tuple[ForeignKey, ForeignKey]
@@ -62,11 +61,12 @@ def distinct(keys: Iterable[ForeignKey]) -> tuple[ForeignKey, ...]:
 def is_followable(table: Table, key: ForeignKey, catalogue: Catalogue) -> bool:
     """Whether `key` of `table`, to a table of the catalogue, can be followed by comparing properties."""
     target = catalogue.tables[key.target]
+    folds = catalogue.lowercase is not None
     for name, target_name in zip(key.columns, key.target_columns, strict=True):
         column, target_column = table.column(name), target.column(target_name)
         if column is None or target_column is None or column.generated != "" or target_column.generated != "":
             return False
-        if not (comparable(column.type, target_column.type) and is_supported(table, name)):
+        if join_of(Side(column.type), Side(target_column.type), folds=folds) is None or not is_supported(table, name):
             return False
     return True
 

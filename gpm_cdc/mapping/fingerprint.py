@@ -29,6 +29,16 @@ def mapping_hash(mapping: GraphMapping) -> str:
         "nodes": _sorted(_node(node) for node in mapping.nodes),
         "relationships": _sorted(_relationship(relationship) for relationship in mapping.relationships),
     }
+    return _digest(canonical)
+
+
+def entry_hashes(mapping: GraphMapping) -> dict[TableName, str]:
+    """As `mapping_hash`, for the part of each table alone."""
+    nodes = {node.table: _digest(_node(node)) for node in mapping.nodes}
+    return nodes | {each.table: _digest(_relationship(each)) for each in mapping.relationships}
+
+
+def _digest(canonical: _Canonical) -> str:
     return hashlib.sha256(_text(canonical).encode()).hexdigest()
 
 

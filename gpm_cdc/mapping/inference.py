@@ -10,6 +10,7 @@ from gpm_cdc.domain.finding import Finding
 from gpm_cdc.domain.types import value_type
 from gpm_cdc.mapping import naming
 from gpm_cdc.mapping.classification import Ends, default_refusal, distinct, ends_of, is_followable, is_supported
+from gpm_cdc.mapping.equality import is_enforced
 from gpm_cdc.mapping.identity import default_key
 from gpm_cdc.mapping.model import (
     Endpoint,
@@ -20,7 +21,6 @@ from gpm_cdc.mapping.model import (
     RelationshipTable,
 )
 from gpm_cdc.mapping.notes import Notes, Remark, reference_place
-from gpm_cdc.mapping.references import is_enforced
 from gpm_cdc.mapping.spelling import listed, toml_key, toml_list, toml_string, type_name
 from gpm_cdc.mapping.validation import validate
 from gpm_cdc.wording import say
@@ -264,7 +264,8 @@ def _reference_problem(
             "The foreign key {name} ({columns}) of {table} to {target} makes no relationship: values of its columns "
             "can be "
             "equal in Postgres and differ in the graph, or one of them is a generated column.",
-            "Give both sides one type with one way to write a value, such as bigint, text or numeric(12,2).",
+            "Use ordinary columns of one type on both sides, such as bigint, numeric, text, char, interval or "
+            "timestamptz.",
             **facts,
         )
     return None

@@ -41,6 +41,11 @@ class Properties:
         """The property that `column` becomes."""
         return self.rename.get(column, column)
 
+    @property
+    def named(self) -> frozenset[str]:
+        """Every column that is mentioned."""
+        return frozenset((*(self.include or ()), *self.exclude, *self.rename, *self.types))
+
     def selects(self, column: str) -> bool:
         """Whether `column` becomes a property as include and exclude say (`mapping.columns` keeps keys anyway)."""
         return column in self.include if self.include is not None else column not in self.exclude
@@ -74,6 +79,11 @@ class NodeTable:
     keep_foreign_keys: bool = True
     relationships: tuple[ForeignKeyRelationship, ...] = ()
 
+    @property
+    def references(self) -> tuple[ForeignKeyRelationship, ...]:
+        """Where columns of a row name other nodes."""
+        return self.relationships
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -95,6 +105,11 @@ class RelationshipTable:
     type: str | None = None
     type_from: Selector | None = None
     properties: Properties = field(default_factory=Properties)
+
+    @property
+    def references(self) -> tuple[Endpoint, ...]:
+        """Where columns of a row name other nodes."""
+        return self.start, self.end
 
     @property
     def types(self) -> tuple[str, ...]:
@@ -125,3 +140,18 @@ class GraphMapping:
         """The name of every mapped table: node tables first, each in the mapping's order."""
         yield from (node.table for node in self.nodes)
         yield from (relationship.table for relationship in self.relationships)
+
+    def columns_named(self, table: TableName) -> frozenset[str]:
+        """The columns of `table` that an entry mentions, that of another table which refers to it included."""
+        named: set[str] = set()
+        entries: tuple[NodeTable | RelationshipTable, ...] = (*self.nodes, *self.relationships)
+        for mapped in entries:
+            for reference in mapped.references:
+                if reference.target == table:
+                    named.update(reference.target_columns)
+                if mapped.table == table:
+                    named.update(reference.columns)
+            if mapped.table == table:
+                selector = mapped.labels_from if isinstance(mapped, NodeTable) else mapped.type_from
+                named.update(mapped.key, mapped.properties.named, () if selector is None else (selector.column,))
+        return frozenset(named)

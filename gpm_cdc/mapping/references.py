@@ -1,41 +1,24 @@
 """Whether the references of a mapping can be followed: columns, targets, comparability, and what Postgres enforces."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from gpm_cdc.domain.catalogue import Catalogue, ForeignKey, Table, TableName
 from gpm_cdc.domain.finding import Finding
-from gpm_cdc.domain.types import value_type
-from gpm_cdc.errors.values import TypeChoiceRefused, UnsupportedType
 from gpm_cdc.mapping.columns import property_columns
-from gpm_cdc.mapping.equality import alike, comparable, is_number
-from gpm_cdc.mapping.identity import unique_columns
-from gpm_cdc.mapping.model import (
-    Endpoint,
-    ForeignKeyRelationship,
-    GraphMapping,
-    NodeTable,
-    Properties,
-    RelationshipTable,
+from gpm_cdc.mapping.equality import (
+    BY_IMAGE,
+    Pair,
+    Reference,
+    foreign_key_of,
+    graph_type,
+    is_enforced,
+    is_number,
+    pairs_of,
+    remedy,
 )
+from gpm_cdc.mapping.identity import unique_columns
+from gpm_cdc.mapping.model import ForeignKeyRelationship, GraphMapping, NodeTable, RelationshipTable
 from gpm_cdc.mapping.spelling import listed, nearest, toml_list, type_name
-
-type Reference = ForeignKeyRelationship | Endpoint
-
-
-def foreign_key_of(table: Table, reference: Reference) -> ForeignKey | None:
-    """The foreign key of `table` that says what `reference` says; one that Postgres enforces if there are several."""
-    pairs = set(zip(reference.columns, reference.target_columns, strict=False))
-    found = [
-        key
-        for key in table.foreign_keys
-        if key.target == reference.target and set(zip(key.columns, key.target_columns, strict=True)) == pairs
-    ]
-    return max(found, key=is_enforced, default=None)
-
-
-def is_enforced(key: ForeignKey) -> bool:
-    """Whether Postgres vouches that every row has its referenced row."""
-    return key.enforced and key.validated
 
 
 def node_findings(node: NodeTable, table: Table, mapping: GraphMapping, catalogue: Catalogue) -> Iterator[Finding]:
@@ -128,7 +111,7 @@ def _reference_findings(
         )
     elif not unknown and not missing:
         yield from _target_findings(table, reference, target, node)
-        yield from _pair_findings(mapped.properties, table, reference, target, node)
+        yield from _pair_findings(table, target, pairs_of(mapped, reference, mapping, catalogue))
 
 
 def _target_findings(table: Table, reference: Reference, target: Table, node: NodeTable) -> Iterator[Finding]:
@@ -156,54 +139,47 @@ def _target_findings(table: Table, reference: Reference, target: Table, node: No
         )
 
 
-def _pair_findings(
-    properties: Properties, table: Table, reference: Reference, target: Table, node: NodeTable
-) -> Iterator[Finding]:
-    for name, target_name in zip(reference.columns, reference.target_columns, strict=True):
-        column, target_column = table.column(name), target.column(target_name)
-        if column is None or target_column is None:
-            continue
+def _pair_findings(table: Table, target: Table, pairs: Iterable[Pair]) -> Iterator[Finding]:
+    for pair in pairs:
         facts = {
-            "type": type_name(column.type),
-            "target": f"{target.name}.{target_name}",
-            "target_type": type_name(target_column.type),
+            "type": type_name(pair.column.type),
+            "target": f"{target.name}.{pair.target.name}",
+            "target_type": type_name(pair.target.type),
         }
-        literal = column.deterministic and target_column.deterministic
-        choices = properties.types.get(name), node.properties.types.get(target_name)
-        chosen = any(choice is not None for choice in choices)
-        follows = alike if chosen else comparable
-        if not literal or not follows(column.type, target_column.type):
+        subject = _subject(table, (pair.column.name,))
+        deterministic = pair.column.deterministic and pair.target.deterministic
+        if pair.join is None or not deterministic:
             yield Finding.worded(
                 "reference_not_comparable",
                 "blocks",
-                _subject(table, (name,)),
+                subject,
                 "{subject} ({type}) refers to {target} ({target_type}). Values of these types can be equal in "
                 "Postgres and "
-                "differ in the graph; following such a reference is not supported yet.",
-                "Give both columns one type with one way to write a value, such as bigint, text or numeric(12,2), "
-                "or remove the relationship.",
+                "differ in the graph, and nothing is known by which they could be matched.",
+                remedy(pair.column.type, pair.target.type)
+                if deterministic
+                else "Give both columns a collation that is deterministic, or remove the relationship.",
                 **facts,
             )
-            continue
-        if not chosen and is_number(column.type) and is_number(target_column.type):
-            continue
-        try:
-            image, target_image = map(value_type, (column.type, target_column.type), choices)
-        except (UnsupportedType, TypeChoiceRefused):
-            # Reported with the table that the column belongs to.
-            continue
-        if image.graph_type != target_image.graph_type:
+        elif pair.join == BY_IMAGE and not _same_image(pair):
             yield Finding.worded(
                 "reference_types_differ",
                 "blocks",
-                _subject(table, (name,)),
+                subject,
                 "{subject} becomes {image} and {target}, which it refers to, becomes {target_image}: they are never "
                 "equal.",
                 "Choose the same in types for both.",
-                image=image.graph_type,
-                target_image=target_image.graph_type,
+                image=graph_type(pair.own),
+                target_image=graph_type(pair.other),
                 **facts,
             )
+
+
+def _same_image(pair: Pair) -> bool:
+    """Whether both columns become the same, or different kinds of numbers, which can be equal."""
+    images = graph_type(pair.own), graph_type(pair.other)
+    # A type that becomes nothing is reported with the table that the column belongs to.
+    return None in images or images[0] == images[1] or (is_number(pair.column.type) and is_number(pair.target.type))
 
 
 def _target_unknown(table: Table, reference: Reference, mapping: GraphMapping, catalogue: Catalogue) -> Finding:

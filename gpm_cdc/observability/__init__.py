@@ -1,1 +1,1 @@
-"""What the program tells its operator: log keys and log set-up. Never row values, never secrets."""
+"""What the program tells its operator: log lines and metrics. Never row values, never secrets."""

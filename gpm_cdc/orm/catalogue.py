@@ -26,10 +26,13 @@ def table_name(table: ModelTable) -> TableName:
 def catalogue_of(metadata: MetaData) -> Catalogue:
     """Every table of `metadata`. What only a server knows has its default: identifiers, collations, replica identity.
 
+    Case counts as one that can be folded; where it cannot, the mapping is refused once it is held against the database.
+
     Raises AnnotationRefused for a foreign key to a table or column that `metadata` does not hold.
     """
     tables = [_table(table, number) for number, table in enumerate(metadata.tables.values(), start=1)]
-    return Catalogue({table.name: table for table in sorted(tables, key=lambda table: table.name)}, _SERVER_VERSION)
+    named = {table.name: table for table in sorted(tables, key=lambda table: table.name)}
+    return Catalogue(named, _SERVER_VERSION, lowercase={})
 
 
 def _table(table: ModelTable, oid: int) -> Table:

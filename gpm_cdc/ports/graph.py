@@ -1,21 +1,25 @@
 """The graph side: a writer with a fence, and the checkpoint that moves with the data."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple, Protocol, Self
 
+from gpm_cdc.cypher.journal import Note
 from gpm_cdc.cypher.statement import Statements
-from gpm_cdc.domain.lsn import Lsn
+from gpm_cdc.domain.lsn import ZERO, Lsn
 from gpm_cdc.projection.plan import GraphPlan
 
-type Phase = Literal["snapshot", "chunked", "streaming"]
-"""Only `streaming` promises that the graph is the state after some Postgres commit."""
+type Phase = Literal["snapshot", "chunked", "rereading", "streaming"]
+"""Only `streaming` promises that the graph is the state after some Postgres commit.
+
+`rereading`: some tables changed in a way that the stream does not tell, and are read again.
+"""
 
 
 class Position(NamedTuple):
     """How far the graph has come: everything before `lsn`, and the first `ordinal` steps after it.
 
-    Steps are the batches of a snapshot or the pieces of a transaction's deletes. Positions are ordered.
+    Steps are the batches of a copy or the pieces of a transaction's deletes. Positions are ordered.
     """
 
     lsn: Lsn
@@ -26,7 +30,9 @@ class Position(NamedTuple):
 class Checkpoint:
     """The checkpoint node, a public contract. `owner` names the process that took the stream over last.
 
-    `publication` is the identity of the publication at the beginning: another one means that there may be a gap.
+    `tables` is what the graph was made of, as `replication.records` writes it; `rereading` what has to be read again,
+    as `replication.rereading` writes it, empty in every other phase. `filled` is the position of the copy that the
+    graph began with: another one is another graph. 0 in a checkpoint that an earlier version made.
     """
 
     stream: str
@@ -36,9 +42,15 @@ class Checkpoint:
     system_identifier: str
     timeline: int
     mapping_hash: str
-    schema_hash: str
     owner: str
-    publication: str = ""
+    tables: str = ""
+    rereading: str = ""
+    filled: Lsn = ZERO
+
+    def stepped(self) -> Self:
+        """The same, one step further within its position."""
+        lsn, ordinal = self.position
+        return replace(self, position=Position(lsn, ordinal + 1))
 
 
 class GraphWriter(Protocol):
@@ -57,8 +69,12 @@ class GraphWriter(Protocol):
         transaction of the previous owner as long as that may last.
         """
 
-    async def write(self, steps: Callable[[], Statements], before: Checkpoint, after: Checkpoint) -> None:
+    async def write(
+        self, steps: Callable[[], Statements], before: Checkpoint, after: Checkpoint, notes: Sequence[Note] = ()
+    ) -> None:
         """Run the statements and move the checkpoint from `before` to `after`, all or nothing, exactly once.
+
+        `notes` go into the journal with that, which costs less than a statement of its own.
 
         Returns when that is committed for certain. `steps` is called anew for each attempt. Passing trouble
         (connections, deadlocks, a lost commit answer) is settled and retried inside, until the caller cancels.
@@ -66,5 +82,8 @@ class GraphWriter(Protocol):
         GraphKeyTaken when a node was to be created whose key another one bears.
         """
 
-    async def prepare(self, plan: GraphPlan) -> None:
-        """Make the constraints and indexes that the plan needs, and wait until they are online."""
+    async def prepare(self, plan: GraphPlan, retired: Collection[str] = ()) -> None:
+        """Make the constraints and indexes that the plan needs, and wait until they are online.
+
+        Others of ours on the labels and types of the plan, and on the `retired` ones, are dropped.
+        """

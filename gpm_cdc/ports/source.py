@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from gpm_cdc.domain.lsn import Lsn
-from gpm_cdc.projection.plan import FieldRow, PlannedTable
+from gpm_cdc.domain.rows import CopiedRows
+from gpm_cdc.projection.plan import EdgePlan, FieldRow, PlannedTable
 
 
 class ChangeSource(Protocol):
@@ -26,8 +27,20 @@ class ChangeSource(Protocol):
 class SnapshotReader(Protocol):
     """Rows as one exported snapshot shows them, however long the reading takes."""
 
-    def rows(self, table: PlannedTable, places: Sequence[int]) -> AsyncIterator[list[FieldRow]]:
+    def rows(self, table: PlannedTable, places: Sequence[int]) -> AsyncIterator[CopiedRows]:
         """Blocks of rows of `table`; each row holds the fields at `places`, in that order."""
 
     async def estimate(self, table: PlannedTable) -> int:
         """About how many rows there are, for progress only; 0 when unknown."""
+
+
+class RowReader(Protocol):
+    """Single rows, under the same snapshot as a SnapshotReader. Keys are as Postgres prints them, in key order."""
+
+    async def keyed(
+        self, table: PlannedTable, places: Sequence[int], keys: Sequence[tuple[str, ...]]
+    ) -> list[FieldRow]:
+        """The rows of `table` with one of `keys`, with the fields at `places`. SourceRefused for what is no key."""
+
+    async def referring(self, edge: EdgePlan, places: Sequence[int], keys: Sequence[tuple[str, ...]]) -> list[FieldRow]:
+        """The rows whose foreign key `edge` names a row with one of `keys`, with the fields at `places`."""

@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from gpm_cdc.domain.catalogue import TableName
 from gpm_cdc.domain.changes import UNCHANGED, Unchanged
 from gpm_cdc.domain.keys import check_key
 from gpm_cdc.domain.types import Wire
@@ -79,6 +80,11 @@ class GraphBatch:
     relationships: list[RelationshipBatch] = field(default_factory=list)
 
     @property
+    def tables(self) -> set[TableName]:
+        """The tables whose rows the batch touches."""
+        return {batch.plan.table for batch in self.nodes} | {batch.plan.table for batch in self.relationships}
+
+    @property
     def row_count(self) -> int:
         """How many rows the batch touches, emptied tables not counted."""
         return sum(_size(batch) for batch in self.nodes) + sum(
@@ -131,7 +137,7 @@ def choice_of(planned: PlannedTable, row: FieldRow) -> Choice:
         return UNCHANGED
     chosen = planned.selector.values.get(text) if isinstance(text, str) else None
     if chosen is None and isinstance(planned, RelationshipPlan):
-        raise SelectorValueUnlisted(table=str(planned.table), column=planned.selector.column, value=text)
+        raise SelectorValueUnlisted(table=str(planned.table), column=planned.selector.column)
     return chosen
 
 

@@ -29,7 +29,7 @@ class TableChanges:
     Fields that no event of the batch told stay UNCHANGED. `emptied` means that every row from before the batch is gone.
     """
 
-    __slots__ = ("_composite", "_key_size", "emptied", "gone", "plan", "rows")
+    __slots__ = ("_composite", "_key_size", "_told", "emptied", "gone", "plan", "rows")
 
     def __init__(self, plan: Planned) -> None:
         self.plan = plan
@@ -38,6 +38,8 @@ class TableChanges:
         self.emptied = False
         self._key_size = plan.key_size
         self._composite = plan.key_size > 1
+        key = plan.columns[: plan.key_size]
+        self._told = frozenset(place for place, column in enumerate(plan.columns) if column in key)
 
     def _key(self, row: FieldRow) -> Key:
         return row[: self._key_size] if self._composite else row[0]  # type: ignore[return-value]
@@ -57,9 +59,9 @@ class TableChanges:
     def update(self, row: FieldRow, old: FieldRow | None, *, whole: bool) -> None:
         """A row changed. `old` is its identity before (`whole`: all fields), None when the identity is the same."""
         if old is not None and UNCHANGED in row:
-            known = len(row) if whole else self._key_size
             row = tuple(
-                old[index] if value is UNCHANGED and index < known else value for index, value in enumerate(row)
+                old[index] if value is UNCHANGED and (whole or index in self._told) else value
+                for index, value in enumerate(row)
             )
         key = self._key(row)
         before = key if old is None else self._key(old)

@@ -2,23 +2,22 @@
 
 A row in *field order* is what every other part of the projection works on: key columns first, then the other
 properties, then hidden fields (columns that are read but do not become properties, such as a foreign key that is not
-kept).
+kept), then the join forms of columns that references are matched by, of which a node keeps those of its properties.
 """
 
-import hashlib
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
 from gpm_cdc.domain.catalogue import Catalogue, Table, TableName
 from gpm_cdc.domain.changes import UNCHANGED, Field, Unchanged
+from gpm_cdc.domain.joins import JoinForm, join_type
 from gpm_cdc.domain.types import ValueType, Wire, value_type
 from gpm_cdc.errors.stream import ValueNotRead
 from gpm_cdc.mapping.columns import property_columns
+from gpm_cdc.mapping.equality import Join, Reference, pairs_of
 from gpm_cdc.mapping.model import (
-    Endpoint,
     ForeignKeyRelationship,
     GraphMapping,
     NodeTable,
@@ -29,17 +28,24 @@ from gpm_cdc.mapping.model import (
 type FieldRow = tuple[Field, ...]
 """Postgres text in field order."""
 
+type RowKey = tuple[str, ...]
+"""A row's key as Postgres prints it, in the order of the plan's key columns."""
+
 type WireRow = list[Wire | Literal[Unchanged.UNCHANGED] | None]
 """Graph values in field order, NULL as None; a value that the stream left out stays UNCHANGED."""
 
 
 @dataclass(frozen=True, slots=True)
 class FieldPlan:
-    """One column that is read. `name` is its property, None when it is hidden."""
+    """One column that is read. `name` is its property, None when it is hidden.
+
+    `form` is set where the field is not the column's value but its join form.
+    """
 
     column: str
     name: str | None
     type: ValueType
+    form: JoinForm | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,9 +78,11 @@ class PlannedTable:
         """The decoders, None where the text is the value: a call saved for every such value of every row."""
         return tuple(None if decode is str else decode for decode in self._decoders)
 
-    def indexes(self, columns: Iterable[str]) -> tuple[int, ...]:
-        """The places of `columns` in a row."""
-        return tuple(self.columns.index(column) for column in columns)
+    def place(self, column: str, form: JoinForm | None) -> int:
+        """The place of `column` in a row, or of its join form."""
+        return next(
+            place for place, planned in enumerate(self.fields) if (planned.column, planned.form) == (column, form)
+        )
 
     def project(self, row: FieldRow) -> WireRow:
         """The graph values of `row`: decoded, NULL as None; a left-out value stays UNCHANGED in its place."""
@@ -116,11 +124,6 @@ class NodePlan(PlannedTable):
     def key_names(self) -> tuple[str, ...]:
         """The properties under the uniqueness constraint."""
         return tuple(planned.name or planned.column for planned in self.fields[: self.key_size])
-
-    def name_of(self, column: str) -> str:
-        """The property of `column`."""
-        planned = self.fields[self.columns.index(column)]
-        return planned.name or planned.column
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,11 +189,12 @@ class GraphPlan:
         edges = [edge for node in self.nodes for edge in node.edges]
         return {node: tuple(edge for edge in edges if edge.end.target is node) for node in self.nodes}
 
-    @cached_property
-    def schema_hash(self) -> str:
-        """A digest of every mapped table's oid, columns and types: another one means that the tables changed shape."""
-        shapes = {str(name): [planned.oid, planned.shape] for name, planned in self.tables.items()}
-        return hashlib.sha256(json.dumps(shapes, sort_keys=True).encode()).hexdigest()
+    def without(self, tables: Collection[TableName]) -> "GraphPlan":
+        """The plan but for `tables`. Foreign keys of the others may still end at one of them."""
+        return GraphPlan(
+            tuple(node for node in self.nodes if node.table not in tables),
+            tuple(each for each in self.relationships if each.table not in tables),
+        )
 
 
 def plan(mapping: GraphMapping, catalogue: Catalogue) -> GraphPlan:
@@ -199,15 +203,15 @@ def plan(mapping: GraphMapping, catalogue: Catalogue) -> GraphPlan:
     The mapping must have passed `mapping.validation.require_valid`; a missing table or column is a KeyError here.
     Raises UnsupportedType for a column whose type has no graph value.
     """
-    tables = catalogue.tables
     nodes: dict[TableName, NodePlan] = {}
+    planning = _Planning(mapping, catalogue, nodes)
     for declared in mapping.nodes:
-        nodes[declared.table] = _node(declared, tables[declared.table])
+        nodes[declared.table] = planning.node(declared)
     for declared in mapping.nodes:
         source = nodes[declared.table]
-        edges = tuple(_edge(source, relationship, nodes) for relationship in declared.relationships)
+        edges = tuple(planning.edge(source, declared, relationship) for relationship in declared.relationships)
         object.__setattr__(source, "edges", edges)
-    relationships = tuple(_relationship(declared, tables[declared.table], nodes) for declared in mapping.relationships)
+    relationships = tuple(map(planning.relationship, mapping.relationships))
     for node, places in _indexed(tuple(nodes.values()), relationships).items():
         object.__setattr__(node, "indexed", tuple(places))
     return GraphPlan(tuple(nodes.values()), relationships)
@@ -248,71 +252,135 @@ def _shape(table: Table) -> tuple[tuple[str, int, int], ...]:
     )
 
 
-def _node(declared: NodeTable, table: Table) -> NodePlan:
-    hidden = [column for relationship in declared.relationships for column in relationship.columns]
-    if declared.labels_from is not None:
-        hidden.append(declared.labels_from.column)
-    return NodePlan(
-        table=declared.table,
-        oid=table.oid,
-        fields=_fields(declared, table, declared.key, hidden),
-        key_size=len(declared.key),
-        selector=declared.labels_from,
-        shape=_shape(table),
-        label=declared.label,
-        extra_labels=declared.extra_labels,
-    )
+class _Planning:
+    """What the plan of a table needs to know of the others."""
+
+    def __init__(self, mapping: GraphMapping, catalogue: Catalogue, nodes: Mapping[TableName, NodePlan]) -> None:
+        self._mapping = mapping
+        self._catalogue = catalogue
+        self._nodes = nodes
+        self._forms: dict[TableName, dict[tuple[str, JoinForm], None]] = {}
+        every: tuple[NodeTable | RelationshipTable, ...] = (*mapping.nodes, *mapping.relationships)
+        for declared in every:
+            for reference in _references(declared):
+                for column, target_column, join in self._pairs(declared, reference):
+                    self._need(declared.table, column, join.own)
+                    self._need(reference.target, target_column, join.target)
+
+    def _need(self, table: TableName, column: str, form: JoinForm | None) -> None:
+        forms = self._forms.setdefault(table, {})
+        if form is not None:
+            forms[column, form] = None
+
+    def _pairs(self, declared: NodeTable | RelationshipTable, reference: Reference) -> Iterator[tuple[str, str, Join]]:
+        for pair in pairs_of(declared, reference, self._mapping, self._catalogue):
+            if pair.join is None:
+                raise KeyError(pair.column.name)
+            yield pair.column.name, pair.target.name, pair.join
+
+    def _join_fields(self, table: TableName, fields: Sequence[FieldPlan]) -> Iterator[FieldPlan]:
+        """The join forms that `table` is matched by; properties where `fields`, its columns, are."""
+        names = {planned.column: planned.name for planned in fields}
+        taken = {planned.name for planned in fields}
+        for column, form in self._forms.get(table, ()):
+            base = names[column]
+            name = None if base is None else f"_{form}_{base}"
+            while name is not None and name in taken:
+                name = f"_{name}"
+            taken.add(name)
+            yield FieldPlan(column, name, join_type(form, self._catalogue.lowercase), form)
+
+    def node(self, declared: NodeTable) -> NodePlan:
+        table = self._catalogue.tables[declared.table]
+        hidden = [column for relationship in declared.relationships for column in relationship.columns]
+        if declared.labels_from is not None:
+            hidden.append(declared.labels_from.column)
+        fields = _fields(declared, table, declared.key, hidden)
+        return NodePlan(
+            table=declared.table,
+            oid=table.oid,
+            fields=(*fields, *self._join_fields(declared.table, fields)),
+            key_size=len(declared.key),
+            selector=declared.labels_from,
+            shape=_shape(table),
+            label=declared.label,
+            extra_labels=declared.extra_labels,
+        )
+
+    def edge(self, source: NodePlan, declared: NodeTable, relationship: ForeignKeyRelationship) -> EdgePlan:
+        end = self._end(source, declared, relationship)
+        return EdgePlan(
+            source=source,
+            type=relationship.type,
+            end=end,
+            outgoing=relationship.direction == "out",
+            enforced=relationship.enforced,
+            kept=all(source.fields[index].name is not None for index in end.fields),
+        )
+
+    def _end(self, planned: PlannedTable, declared: NodeTable | RelationshipTable, reference: Reference) -> EndPlan:
+        target = self._nodes[reference.target]
+        pairs = {
+            target.place(target_column, join.target): planned.place(column, join.own)
+            for column, target_column, join in self._pairs(declared, reference)
+        }
+        key = range(target.key_size)
+        by_key = set(pairs) == set(key)
+        ordered = tuple(key) if by_key else tuple(pairs)
+        return EndPlan(
+            target=target,
+            names=tuple(target.fields[place].name or target.fields[place].column for place in ordered),
+            target_fields=ordered,
+            fields=tuple(pairs[place] for place in ordered),
+            by_key=by_key,
+        )
+
+    def relationship(self, declared: RelationshipTable) -> RelationshipPlan:
+        table = self._catalogue.tables[declared.table]
+        hidden = [*declared.start.columns, *declared.end.columns]
+        if declared.type_from is not None:
+            hidden.append(declared.type_from.column)
+        fields = _fields(declared, table, declared.key, hidden)
+        size = len(declared.key)
+        key, rest = fields[:size], fields[size:]
+        forms = [replace(planned, name=None) for planned in self._join_fields(declared.table, fields)]
+        if declared.keyed_by_endpoints:
+            key = self._end_key(declared, (*key, *forms))
+        else:
+            rest = (*rest, *forms)
+        base = PlannedTable(
+            table=declared.table,
+            oid=table.oid,
+            fields=(*key, *rest),
+            key_size=len(key),
+            selector=declared.type_from,
+            shape=_shape(table),
+        )
+        return RelationshipPlan(
+            table=base.table,
+            oid=base.oid,
+            fields=base.fields,
+            key_size=base.key_size,
+            selector=base.selector,
+            shape=base.shape,
+            types=declared.types,
+            start=self._end(base, declared, declared.start),
+            end=self._end(base, declared, declared.end),
+            by_ends=declared.keyed_by_endpoints,
+        )
+
+    def _end_key(self, declared: RelationshipTable, fields: Sequence[FieldPlan]) -> tuple[FieldPlan, ...]:
+        """Those of `fields` by which the ends are found: of a row that is found by them all that a DELETE tells."""
+        used = {
+            (column, join.own)
+            for reference in (declared.start, declared.end)
+            for column, _, join in self._pairs(declared, reference)
+        }
+        found = [planned for planned in fields if (planned.column, planned.form) in used]
+        return tuple(sorted(found, key=lambda planned: declared.key.index(planned.column)))
 
 
-def _end(
-    planned: PlannedTable, declared: Endpoint | ForeignKeyRelationship, nodes: Mapping[TableName, NodePlan]
-) -> EndPlan:
-    target = nodes[declared.target]
-    pairs = dict(zip(declared.target_columns, declared.columns, strict=True))
-    by_key = set(pairs) == set(target.columns[: target.key_size])
-    ordered = target.columns[: target.key_size] if by_key else declared.target_columns
-    return EndPlan(
-        target=target,
-        names=tuple(target.name_of(column) for column in ordered),
-        target_fields=target.indexes(ordered),
-        fields=planned.indexes(pairs[column] for column in ordered),
-        by_key=by_key,
-    )
-
-
-def _edge(source: NodePlan, declared: ForeignKeyRelationship, nodes: Mapping[TableName, NodePlan]) -> EdgePlan:
-    end = _end(source, declared, nodes)
-    return EdgePlan(
-        source=source,
-        type=declared.type,
-        end=end,
-        outgoing=declared.direction == "out",
-        enforced=declared.enforced,
-        kept=all(source.fields[index].name is not None for index in end.fields),
-    )
-
-
-def _relationship(declared: RelationshipTable, table: Table, nodes: Mapping[TableName, NodePlan]) -> RelationshipPlan:
-    hidden = [*declared.start.columns, *declared.end.columns]
-    if declared.type_from is not None:
-        hidden.append(declared.type_from.column)
-    base = PlannedTable(
-        table=declared.table,
-        oid=table.oid,
-        fields=_fields(declared, table, declared.key, hidden),
-        key_size=len(declared.key),
-        selector=declared.type_from,
-        shape=_shape(table),
-    )
-    return RelationshipPlan(
-        table=base.table,
-        oid=base.oid,
-        fields=base.fields,
-        key_size=base.key_size,
-        selector=base.selector,
-        shape=base.shape,
-        types=declared.types,
-        start=_end(base, declared.start, nodes),
-        end=_end(base, declared.end, nodes),
-        by_ends=declared.keyed_by_endpoints,
-    )
+def _references(declared: NodeTable | RelationshipTable) -> tuple[Reference, ...]:
+    if isinstance(declared, NodeTable):
+        return declared.relationships
+    return declared.start, declared.end

@@ -3,13 +3,11 @@
 import asyncio
 from collections import deque
 
-from gpm_cdc.replication.assembly import Heartbeat, Transaction
+from gpm_cdc.replication.assembly import EVENT_BYTES, Heartbeat, Transaction
 
 type Item = Transaction | Heartbeat
 
 _HEARTBEAT_BYTES = 64
-_EVENT_BYTES = 256
-"""What a decoded event weighs beside its text: the objects that hold it."""
 
 
 class TransactionQueue:
@@ -49,4 +47,4 @@ class TransactionQueue:
 def _weight(item: Item) -> int:
     if isinstance(item, Heartbeat):
         return _HEARTBEAT_BYTES
-    return item.byte_count + len(item.events) * _EVENT_BYTES
+    return item.byte_count + len(item.events) * EVENT_BYTES

@@ -8,17 +8,15 @@ from gpm_cdc.errors.base import GpmCdcError
 from gpm_cdc.errors.source import (
     LogBehind,
     MappingChanged,
-    PublicationChanged,
     PublicationMissing,
     SlotForeign,
     SlotInUse,
     SourceError,
     SystemChanged,
 )
-from gpm_cdc.errors.stream import RelationChanged
 from gpm_cdc.ports.graph import Checkpoint
 from gpm_cdc.runtime.mapped import Mapped
-from gpm_cdc.source.publication import PublicationState, identity, require_fit
+from gpm_cdc.source.publication import PublicationState, require_fit
 from gpm_cdc.source.slot import SlotState, require_ours, require_serves
 from gpm_cdc.source.stream import SystemIdentity
 from gpm_cdc.wording import say
@@ -34,8 +32,6 @@ def contradictions(found: Checkpoint, mapped: Mapped, system: SystemIdentity) ->
     yield from other_source(found, system)
     if found.mapping_hash != mapped.mapping_hash:
         yield MappingChanged(stream=found.stream)
-    elif found.schema_hash != mapped.plan.schema_hash:
-        yield RelationChanged(table=say("of the mapping"), details=say("its columns, types or identity"))
 
 
 def other_source(found: Checkpoint, system: SystemIdentity) -> Iterator[SourceError]:
@@ -44,17 +40,6 @@ def other_source(found: Checkpoint, system: SystemIdentity) -> Iterator[SourceEr
         yield SystemChanged(recorded=found.system_identifier, found=system.system_identifier)
     elif found.position.lsn > system.flushed:
         yield LogBehind(position=render(found.position.lsn), end=render(system.flushed))
-
-
-def _gap(
-    state: PublicationState | None, name: str, found: Checkpoint, tables: Sequence[TableName]
-) -> SourceError | None:
-    """What says that the publication has not been there, with every one of `tables`, since the stream began."""
-    if state is None:
-        return PublicationMissing(publication=name, stream=found.stream)
-    if identity(state, tables) != found.publication:
-        return PublicationChanged(publication=name, stream=found.stream)
-    return None
 
 
 def slot_problem(slot: SlotState | None, name: str, found: Checkpoint | None, runner: str | None) -> SourceError | None:
@@ -82,10 +67,8 @@ def publication_problem(
     state: PublicationState | None, name: str, found: Checkpoint | None, tables: Sequence[TableName]
 ) -> SourceError | None:
     """What is wrong with the stream's publication. A stream that has not begun may do without: `run` makes it."""
-    if found is not None and begun(found):
-        problem = _gap(state, name, found, tables)
-        if problem is not None:
-            return problem
+    if state is None and found is not None and begun(found):
+        return PublicationMissing(publication=name, stream=found.stream)
     if state is None:
         return None
     try:

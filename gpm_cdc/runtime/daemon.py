@@ -3,7 +3,8 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
@@ -14,67 +15,106 @@ from gpm_cdc.cypher.statement import no_statements
 from gpm_cdc.domain.catalogue import TableName
 from gpm_cdc.domain.lsn import Lsn
 from gpm_cdc.errors.base import GpmCdcError
-from gpm_cdc.errors.sink import GraphNotEmpty
-from gpm_cdc.errors.source import PublicationMissing, SlotForeign, StreamOwned, TablesChanging
-from gpm_cdc.errors.stream import StreamTakenOver
+from gpm_cdc.errors.run import StreamUnknown
+from gpm_cdc.errors.source import MappingChanged, StreamOwned
+from gpm_cdc.errors.stream import (
+    EndpointTakenOver,
+    RelationChanged,
+    RepairAsked,
+    StreamTakenOver,
+    TablesMoved,
+    ValueLeftOut,
+)
 from gpm_cdc.mapping.model import GraphMapping
 from gpm_cdc.observability import keys, logs
-from gpm_cdc.ports.graph import Checkpoint, Position
-from gpm_cdc.ports.observer import Observer
-from gpm_cdc.replication.snapshot import Snapshot
-from gpm_cdc.replication.stream import Limits, Streaming
+from gpm_cdc.ports.graph import Checkpoint
+from gpm_cdc.ports.observer import NoRunObserver, Observer, RunObserver
+from gpm_cdc.replication import records
+from gpm_cdc.replication.rereading import (
+    Requests,
+    Rereads,
+    beyond,
+    read as read_rereads,
+    together,
+    whole,
+    write as write_rereads,
+)
+from gpm_cdc.replication.stream import Limits, Streaming, Terms
+from gpm_cdc.replication.vigil import Brought, Vigil
+from gpm_cdc.runtime.beginning import Beginning
 from gpm_cdc.runtime.continuity import contradictions, owner_text, publication_problem
 from gpm_cdc.runtime.graph import open_writer
 from gpm_cdc.runtime.mapped import Mapped, bind
-from gpm_cdc.runtime.reader import CopyReader
-from gpm_cdc.sink.inventory import mapped_nodes
+from gpm_cdc.runtime.rereading import Rereading
+from gpm_cdc.runtime.watching import CatalogueWatch
 from gpm_cdc.sink.writer import Neo4jWriter
-from gpm_cdc.source.copy import snapshot_session
-from gpm_cdc.source.publication import (
-    create_publication,
-    identity as publication_identity,
-    read_publication,
-    require_fit,
-)
+from gpm_cdc.source.publication import publish_further, read_publication
 from gpm_cdc.source.session import Connection, connect, translated
-from gpm_cdc.source.slot import drop_slot, released_slot, require_ours, require_serves
+from gpm_cdc.source.slot import released_slot, require_serves
 from gpm_cdc.source.stream import ReplicationStream, SystemIdentity
 from gpm_cdc.source.system import current_position, lock_holder, require_logical
-from gpm_cdc.wording import say
-
-GUARD_SECONDS = 5.0
-"""How often the publication is looked at while streaming."""
 
 STANDBY_POLL_SECONDS = 0.5
 """How often a standby asks for the stream's lock: a take-over is well under the five seconds that people notice."""
 
+_DESCRIBED_AT_MOST = 5
+_DESCRIBED_SECONDS = 60.0
+"""How often the stream may describe a table otherwise than it was just read, before that is taken for a fault."""
+
 RETRY_FIRST_SECONDS = 0.5
 RETRY_LONGEST_SECONDS = 10.0
+
+_MENDED_BY_READING = (TablesMoved, RepairAsked, RelationChanged, ValueLeftOut, EndpointTakenOver)
+"""What ends a stretch because the stream alone does not tell what the graph must be."""
 
 _log = logs.logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What `run` was asked to do. `until` None: until stopped; `until_current`: until the log's end at the start."""
+    """What `run` was asked to do. `until` None: until stopped; `until_current`: until the log's end at the start.
+
+    `remap` accepts a mapping that is not the one of before, and reads again what it makes of tables otherwise.
+    """
 
     until: Lsn | None = None
     until_current: bool = False
     snapshot: bool = True
     adopt: bool = False
+    remap: bool = False
     wait: bool = True
 
 
 class Daemon:
     """One `gpm-cdc run`."""
 
-    def __init__(self, settings: Settings, mapping: GraphMapping, orders: Orders, observer: Observer) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        mapping: GraphMapping,
+        orders: Orders,
+        observer: Observer,
+        run_observer: RunObserver | None = None,
+    ) -> None:
         self._settings = settings
         self._mapping = mapping
         self._orders = orders
         self._observer = observer
+        self._run_observer = run_observer or NoRunObserver()
         self._until = orders.until
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
+        self._described: dict[str, list[float]] = {}
+        self._beginning = Beginning(
+            settings, mapping, self._owner, adopt=orders.adopt, copying=orders.snapshot, observer=observer
+        )
+        self._limits = Limits(
+            batch_rows=settings.batch_rows,
+            batch_bytes=settings.batch_bytes,
+            batch_elements=settings.batch_elements,
+            transaction_bytes=settings.transaction_bytes,
+            queue_bytes=settings.queue_bytes,
+            keepalive_interval=settings.keepalive_interval,
+        )
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set or the ordered position is reached. Passing trouble is logged and begun again.
@@ -98,43 +138,54 @@ class Daemon:
             await asyncio.gather(stopped, working, return_exceptions=True)
 
     _streaming = False
+    _epoch = 0
 
     async def _persist(self, stop: asyncio.Event) -> None:
         pause = RETRY_FIRST_SECONDS
         while True:
             try:
-                await self._stretch(stop)
+                if await self._stretch(stop) or stop.is_set():
+                    return
             except StreamTakenOver as error:
                 if not self._orders.wait:
                     raise
                 _log.warning("taken over", **{keys.STREAM: self._settings.stream, keys.ERROR: error.code})
+                self._run_observer.standing_by()
             except GpmCdcError as error:
                 if not error.retryable:
                     raise
                 _log.warning(
                     "waiting for a server", **{keys.ERROR: error.code, keys.RETRY_SECONDS: pause, "reason": str(error)}
                 )
+                self._run_observer.waiting(error)
             else:
-                return
+                self._streaming = False
+                continue
             if self._streaming:
                 pause = RETRY_FIRST_SECONDS
             self._streaming = False
             await asyncio.sleep(pause)
             pause = min(pause * 2, RETRY_LONGEST_SECONDS)
 
-    async def _stretch(self, stop: asyncio.Event) -> None:
-        """From connecting to whatever ends it."""
+    async def _stretch(self, stop: asyncio.Event) -> bool:
+        """From connecting to whatever ends it; whether there is nothing left to do."""
         settings = self._settings
         async with connect(settings.conninfo, lock_timeout=f"{int(settings.lock_timeout * 1000)}") as postgres:
             await require_logical(postgres)
             mapped = await bind(postgres, self._mapping)
-            async with open_writer(settings, _trouble) as writer, self._walsender() as stream:
+            async with open_writer(settings, self._trouble) as writer, self._walsender() as stream:
+                writer.moved = self._run_observer.moved
                 if await self._stood_by(postgres, stream, writer):
                     mapped = await bind(postgres, self._mapping)
+                self._run_observer.owning()
                 identity = await stream.identify()
                 if self._orders.until_current and self._until is None:
                     self._until = await current_position(postgres)
-                await self._work(postgres, stream, writer, mapped, identity, stop)
+                try:
+                    return await self._work(postgres, stream, writer, mapped, identity, stop)
+                except _MENDED_BY_READING as reason:
+                    await self._set_aside(writer, reason, _rereads(reason))
+                    return False
 
     @asynccontextmanager
     async def _walsender(self) -> AsyncIterator[ReplicationStream]:
@@ -159,6 +210,7 @@ class Daemon:
         if not self._orders.wait:
             raise StreamOwned(stream=name, owner=owner)
         _log.info("standby", **{keys.STREAM: name, "owner": owner})
+        self._run_observer.standing_by()
         while not await stream.try_lock(name):  # noqa: ASYNC110 - its holder is another process, which cannot wake us
             await asyncio.sleep(STANDBY_POLL_SECONDS)
         return True
@@ -171,129 +223,107 @@ class Daemon:
         mapped: Mapped,
         identity: SystemIdentity,
         stop: asyncio.Event,
-    ) -> None:
+    ) -> bool:
+        """Bring the stream a step further; whether that was the last one."""
         settings = self._settings
         found = await writer.checkpoint(settings.stream)
         if found is None or found.phase == "snapshot":
-            checkpoint = await self._begin(postgres, stream, writer, mapped, identity, found)
+            checkpoint = await self._beginning.run(postgres, stream, writer, identity, found)
         else:
-            for contradiction in contradictions(found, mapped, identity):
-                raise contradiction
-            await self._require_publication(postgres, mapped, found)
-            slot = await released_slot(postgres, settings.slot_name, settings.lock_timeout)
-            require_serves(slot, settings.slot_name, found.position.lsn)
-            await writer.prepare(mapped.plan)
-            checkpoint = await writer.take_over(settings.stream, self._owner)
+            checkpoint = await self._continued(postgres, writer, mapped, identity, found)
+            self._epoch = checkpoint.epoch
+            if checkpoint.rereading:
+                rereading = Rereading(settings, self._mapping, self._limits, self._observer)
+                rereads = await rereading.run(postgres, stream, writer, checkpoint, stop)
+                for table, wanted in rereads.items():
+                    self._run_observer.read_again(table, whole=wanted is None)
+                return stop.is_set()
+        self._epoch = checkpoint.epoch
+        kept = records.read(checkpoint.tables)
+        watch = CatalogueWatch(postgres, self._mapping, settings.publication_name, kept)
+        vigil = Vigil(watch, Requests(settings.stream, {}))
+        if not checkpoint.position.ordinal:
+            # A publication that was made again keeps some versions of Postgres from sending anything.
+            await vigil.judge(Brought((), {}, checkpoint.position.lsn))
         await stream.start(settings.slot_name, settings.publication_name, checkpoint.position.lsn)
         _log.info("owner", **{keys.STREAM: settings.stream, keys.EPOCH: checkpoint.epoch})
         self._streaming = True
-        limits = Limits(
-            batch_rows=settings.batch_rows,
-            batch_bytes=settings.batch_bytes,
-            batch_elements=settings.batch_elements,
-            queue_bytes=settings.queue_bytes,
-            keepalive_interval=settings.keepalive_interval,
-        )
-        streaming = Streaming(stream, writer, mapped.plan, checkpoint, limits=limits, observer=self._observer)
-        guard = asyncio.create_task(self._guard(postgres, mapped, checkpoint))
-        following = asyncio.create_task(streaming.run(stop, self._until))
-        try:
-            await asyncio.wait({guard, following}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (guard, following):
-                task.cancel()
-            outcomes = await asyncio.gather(guard, following, return_exceptions=True)
-        for outcome in outcomes:
-            if isinstance(outcome, Exception):
-                raise outcome
+        terms = Terms(self._limits, self._observer, vigil)
+        await Streaming(stream, writer, mapped.plan, checkpoint, terms).run(stop, self._until)
+        return True
 
-    async def _guard(self, postgres: Connection, mapped: Mapped, checkpoint: Checkpoint) -> None:
-        """Watch the publication: from Postgres 18 on, changes that it does not publish are left out without a word."""
-        while True:
-            await self._require_publication(postgres, mapped, checkpoint)
-            await asyncio.sleep(GUARD_SECONDS)
-
-    async def _require_publication(self, postgres: Connection, mapped: Mapped, checkpoint: Checkpoint) -> None:
-        name = self._settings.publication_name
-        with translated():
-            state = await read_publication(postgres, name)
-        problem = publication_problem(state, name, checkpoint, tuple(mapped.plan.tables))
-        if problem is not None:
-            raise problem
-
-    async def _begin(
+    async def _continued(
         self,
         postgres: Connection,
-        stream: ReplicationStream,
         writer: Neo4jWriter,
         mapped: Mapped,
         identity: SystemIdentity,
-        found: Checkpoint | None,
+        found: Checkpoint,
     ) -> Checkpoint:
-        """A new stream, or one whose copy was interrupted: publication, slot, copy, in this order."""
-        settings, plan = self._settings, mapped.plan
-        fresh = await self._is_fresh(postgres, writer, mapped, found)
-        await writer.prepare(plan)
-        publication = await self._published(postgres, tuple(plan.tables))
+        """Take a stream over that has begun, if it can go on."""
+        settings, tables = self._settings, tuple(mapped.plan.tables)
+        remapped = self._orders.remap and found.mapping_hash != mapped.mapping_hash
+        for contradiction in contradictions(found, mapped, identity):
+            if not (remapped and isinstance(contradiction, MappingChanged)):
+                raise contradiction
+        if remapped:
+            await publish_further(postgres, settings.publication_name, tables)
+        with translated():
+            state = await read_publication(postgres, settings.publication_name)
+        problem = publication_problem(state, settings.publication_name, found, tables)
+        if problem is not None:
+            raise problem
+        slot = await released_slot(postgres, settings.slot_name, settings.lock_timeout)
+        require_serves(slot, settings.slot_name, found.position.lsn)
+        if not found.rereading:
+            await writer.prepare(mapped.plan)
         taken = await writer.take_over(settings.stream, self._owner)
-        await drop_slot(postgres, settings.slot_name)
-        made = await stream.create_slot(settings.slot_name, temporary=False, lock_timeout=settings.lock_timeout)
-        if (await bind(postgres, self._mapping)).plan.schema_hash != plan.schema_hash:
-            raise TablesChanging(stream=settings.stream)
-        copying = self._orders.snapshot
-        checkpoint = replace(
-            taken,
-            position=Position(made.consistent_point, 1 if copying else 0),
-            phase="snapshot" if copying else "streaming",
-            system_identifier=identity.system_identifier,
-            timeline=identity.timeline,
-            mapping_hash=mapped.mapping_hash,
-            schema_hash=plan.schema_hash,
-            publication=publication,
+        if not remapped:
+            return taken
+        # Which tables that concerns shows when they are held against what the graph was made of.
+        accepted = replace(taken, mapping_hash=mapped.mapping_hash, phase="rereading")
+        await writer.write(no_statements, taken, accepted)
+        return accepted
+
+    async def _set_aside(self, writer: Neo4jWriter, reason: GpmCdcError, rereads: Rereads) -> None:
+        """Note in the checkpoint what has to be read again, from where the graph is on."""
+        found = await writer.checkpoint(self._settings.stream, locked=True)
+        if found is None:
+            raise StreamUnknown(stream=self._settings.stream)
+        if found.epoch != self._epoch:
+            raise StreamTakenOver(stream=found.stream, owner=found.owner)
+        if isinstance(reason, RelationChanged):
+            self._require_end(reason)
+        known = read_rereads(found.rereading)
+        if not beyond(rereads, known):
+            raise reason
+        _log.warning("set aside", **{keys.STREAM: found.stream, keys.ERROR: reason.code, "reason": str(reason)})
+        after = replace(found, phase="rereading", rereading=write_rereads(together(known, rereads)))
+        await writer.write(no_statements, found, after)
+
+    def _trouble(self, error: GpmCdcError) -> None:
+        _log.warning(
+            "neo4j trouble, trying again", **{keys.SERVER: "neo4j", keys.ERROR: error.code, "reason": str(error)}
         )
-        await writer.write(no_statements, taken, checkpoint)
-        if not copying:
-            return checkpoint
-        async with snapshot_session(settings.conninfo, made.snapshot) as session:
-            reader = CopyReader(session, mapped.catalogue)
-            return await Snapshot(
-                reader, writer, plan, checkpoint, fresh=fresh, batch_rows=settings.batch_rows, observer=self._observer
-            ).run()
+        self._run_observer.retrying(error)
 
-    async def _is_fresh(
-        self, postgres: Connection, writer: Neo4jWriter, mapped: Mapped, found: Checkpoint | None
-    ) -> bool:
-        """Whether the mapping owns nothing in the graph yet; SlotForeign or GraphNotEmpty if a person must decide."""
-        slot = await released_slot(postgres, self._settings.slot_name, self._settings.lock_timeout)
-        if slot is not None:
-            require_ours(slot)
-            if found is None:
-                raise SlotForeign(slot=slot.name, detail=say("it exists, but the graph has no checkpoint for it"))
-        if found is not None:
-            return False
-        fresh = True
-        for node in mapped.plan.nodes:
-            count = await mapped_nodes(writer, node)
-            if count and not self._orders.adopt:
-                raise GraphNotEmpty(count=count, label=node.label, stream=self._settings.stream)
-            fresh = fresh and count == 0
-        return fresh
-
-    async def _published(self, postgres: Connection, tables: Sequence[TableName]) -> str:
-        """The identity of the publication of `tables`, made if it is not there."""
-        name = self._settings.publication_name
-        publication = await read_publication(postgres, name)
-        if publication is None:
-            await create_publication(postgres, name, tables)
-            publication = await read_publication(postgres, name)
-        if publication is None:
-            raise PublicationMissing(publication=name, stream=self._settings.stream)
-        require_fit(publication, name, tables)
-        return publication_identity(publication, tables)
+    def _require_end(self, reason: RelationChanged) -> None:
+        """Raise `reason` if reading a table again does not help: the stream describes it unlike the catalogue."""
+        now = time.monotonic()
+        table = str(reason.facts["table"])
+        times = [*(at for at in self._described.get(table, ()) if now - at < _DESCRIBED_SECONDS), now]
+        self._described[table] = times
+        if len(times) > _DESCRIBED_AT_MOST:
+            raise reason
 
 
-def _trouble(error: GpmCdcError) -> None:
-    _log.warning("neo4j trouble, trying again", **{keys.SERVER: "neo4j", keys.ERROR: error.code, "reason": str(error)})
+def _rereads(reason: GpmCdcError) -> Rereads:
+    """What has to be read again for this reason."""
+    if isinstance(reason, RepairAsked):
+        return {TableName(*table): wanted for table, wanted in reason.rereads.items()}
+    if isinstance(reason, TablesMoved):
+        return whole([TableName(*table) for table in reason.tables])
+    return whole([TableName.parse(str(reason.facts["table"]))])
 
 
 def quiet_retries() -> None:

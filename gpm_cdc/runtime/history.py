@@ -8,18 +8,23 @@ import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
+from gpm_cdc import __version__
 from gpm_cdc.config.settings import Settings
 from gpm_cdc.domain.lsn import Lsn
 from gpm_cdc.errors.base import GpmCdcError
 from gpm_cdc.observability import keys, logs
 from gpm_cdc.ports.observer import BatchReport, Observer
 from gpm_cdc.source.session import connect, query
-from gpm_cdc.state import runs
+from gpm_cdc.state import passes, runs
 from gpm_cdc.state.database import transaction
+from gpm_cdc.state.passes import PassSummary
 from gpm_cdc.state.runs import Outcome, RunCommand, Verdict
+from gpm_cdc.verification.rendering import without_values
+from gpm_cdc.verification.report import Report
+from gpm_cdc.verification.spool import Retold
 
 _WRITABLE: Final = (
     "SELECT has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')"
@@ -29,8 +34,8 @@ _WRITABLE: Final = (
 )
 """Asked first, since a refused INSERT would put an error into the server's log at every start of a command."""
 
-_LEAVE_SECONDS: Final = 3.0
-"""What a command that ends waits for its start to be written, where the server did not answer meanwhile."""
+LEAVE_SECONDS: Final = 3.0
+"""What a command that ends waits for what it wrote before, where the server did not answer meanwhile."""
 
 _log = logs.logger()
 
@@ -42,10 +47,19 @@ class Entry:
     `detail` holds counts by name and other facts of a few bytes, as JSON has them; never row values.
     """
 
+    number: int | None = None
+    """The row's, once the command has left the context and if it was written."""
+
     first_lsn: Lsn | None = None
     last_lsn: Lsn | None = None
     verdict: Verdict | None = None
     detail: dict[str, int | float | str] = field(default_factory=dict)
+    beginning: asyncio.Task[int | None] | None = None
+    """Gives the row's number, or None where there is to be no row."""
+
+    async def begun(self) -> int | None:
+        """The row's number, as soon as it is written; None where it is not."""
+        return None if self.beginning is None else await asyncio.shield(self.beginning)
 
     def reached(self, position: Lsn) -> None:
         """The graph is at `position` now."""
@@ -70,7 +84,7 @@ async def recorded(settings: Settings, command: RunCommand) -> AsyncIterator[Ent
     left, which waits a few seconds for the server at the most. An exception is noted by its code and goes on its way.
     """
     entry = Entry()
-    beginning = asyncio.create_task(_begin(settings, command))
+    beginning = entry.beginning = asyncio.create_task(_begin(settings, command))
     outcome: Outcome = "failed"
     try:
         yield entry
@@ -83,11 +97,12 @@ async def recorded(settings: Settings, command: RunCommand) -> AsyncIterator[Ent
     else:
         outcome = "done"
     finally:
-        await asyncio.wait({beginning}, timeout=_LEAVE_SECONDS)
+        await asyncio.wait({beginning}, timeout=LEAVE_SECONDS)
         number = beginning.result() if beginning.done() else None
         beginning.cancel()
         if number is not None:
             await asyncio.to_thread(_finish, settings.state_conninfo, number, outcome, entry)
+        entry.number = number
 
 
 async def _begin(settings: Settings, command: RunCommand) -> int | None:
@@ -123,6 +138,53 @@ def _finish(conninfo: str, number: int, outcome: Outcome, entry: Entry) -> None:
             )
     except GpmCdcError as error:
         _log.debug("history stays open", **{keys.ERROR: error.code})
+
+
+def kept(settings: Settings, number: int, report: Report, *, strict: bool) -> bool:
+    """Keep what the verify that is run `number` found; False where that is not possible. Waits for the server.
+
+    Findings that are older than the settings allow go.
+    """
+    findings = report.findings if settings.history_values else Retold(report.findings, without_values)
+    try:
+        with transaction(settings.state_conninfo) as connection:
+            if not passes.keepable(connection):
+                _log.debug("pass not kept", reason="its tables are not there or may not be written")
+                return False
+            passes.keep(
+                connection,
+                number,
+                replace(report, findings=findings),
+                strict=strict,
+                version=__version__,
+                limit=settings.history_findings,
+            )
+    except GpmCdcError as error:
+        _log.debug("pass not kept", **{keys.ERROR: error.code})
+        return False
+    _prune(settings)
+    return True
+
+
+def last_pass(settings: Settings) -> PassSummary | None:
+    """The last pass of verify that is kept; None where none is, or where that cannot be told. Waits for the server."""
+    try:
+        with transaction(settings.state_conninfo) as connection:
+            if not passes.keepable(connection):
+                return None
+            found = passes.passes(connection, settings.stream, 1)
+    except GpmCdcError as error:
+        _log.debug("no pass", **{keys.ERROR: error.code})
+        return None
+    return found[0] if found else None
+
+
+def _prune(settings: Settings) -> None:
+    try:
+        with transaction(settings.state_conninfo) as connection:
+            passes.prune(connection, settings.stream, settings.history_days)
+    except GpmCdcError as error:
+        _log.debug("old findings stay", **{keys.ERROR: error.code})
 
 
 class _Chronicler:

@@ -13,7 +13,7 @@ _VARIABLE: Final = frozenset({"STRING", "BYTES"})
 
 
 def limit_findings(plan: GraphPlan) -> Iterator[Finding]:
-    """One note for columns that are stored as text now and then, one for keys that could be too long."""
+    """Notes: for columns that are stored as text now and then, for keys that could be too long, for join forms."""
     replaced = [
         f"{table}.{planned.column}"
         for table, mapped in plan.tables.items()
@@ -44,6 +44,24 @@ def limit_findings(plan: GraphPlan) -> Iterator[Finding]:
             "Nothing to do if such keys do not occur.",
             limit=KEY_BYTES,
             columns=_some(long),
+        )
+
+    joined = [
+        f"(:{mapped.label}).{planned.name}"
+        for mapped in plan.nodes
+        for planned in mapped.fields
+        if planned.name is not None and planned.form is not None
+    ]
+    if joined:
+        yield Finding.worded(
+            "join_forms",
+            "notes",
+            say("the mapping"),
+            "Foreign keys join columns that can write equal values differently (numeric, char, citext, interval). "
+            "For these, nodes bear properties of gpm-cdc beside yours: {properties}.",
+            "Nothing to do. Whole numbers need none as bigint, or as numeric(n,0) with types = {{ column = "
+            '"integer" }}.',
+            properties=_some(joined),
         )
 
 

@@ -2,21 +2,25 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+import time
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 
 from gpm_cdc.config.settings import Settings
+from gpm_cdc.domain.catalogue import TableName
 from gpm_cdc.domain.lsn import Lsn
 from gpm_cdc.errors.source import SlotBlocked, SourceRefused, SourceUnreachable
 from gpm_cdc.errors.verify import NoSpareSlot, PassDisturbed
 from gpm_cdc.replication.assembly import Assembler, Transaction
 from gpm_cdc.runtime.mapped import Mapped
-from gpm_cdc.runtime.reader import CopyReader
+from gpm_cdc.runtime.slices import SlicedRows, Snapshot
 from gpm_cdc.source.copy import snapshot_session
 from gpm_cdc.source.fingerprint import Fingerprint, changed, fingerprint, lock_tables, open_writers
 from gpm_cdc.source.session import Connection, translated
 from gpm_cdc.source.stream import NewSlot, ReplicationStream
+from gpm_cdc.verification.pace import Pace
 from gpm_cdc.verification.touched import Touched
 from gpm_cdc.wording import say
 
@@ -88,10 +92,13 @@ class Tail:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """`rows` are those of all commits before `position`, `touched` grows by the later ones, `shapes` are of then."""
+    """`touched` grows by what was committed from `position` on, `shapes` are of then.
+
+    `rows` are those of all commits before `position`, or before a later one where they have been changed since.
+    """
 
     position: Lsn
-    rows: CopyReader
+    rows: SlicedRows
     tail: Tail
     touched: Touched
     shapes: Fingerprint
@@ -116,21 +123,22 @@ async def open_walsender(settings: Settings) -> AsyncIterator[ReplicationStream]
 
 @asynccontextmanager
 async def open_reference(
-    settings: Settings, mapped: Mapped, postgres: Connection, *, patience: float
+    settings: Settings, mapped: Mapped, postgres: Connection, *, patience: float, bound: float, pace: Pace
 ) -> AsyncIterator[Reference]:
     """A reference at the present end of the log. Everything in the server is temporary and gone on leaving.
 
+    `patience` and `bound` in seconds: for the changes to come, and how long a snapshot may be held.
     Raises SlotBlocked, NoSpareSlot, and PassDisturbed when tables change their shape again and again.
     """
     tables = tuple(mapped.plan.tables)
-    moved: list[str] = []
+    moved: list[TableName] = []
     for _ in range(_STARTS):
         shapes = await shapes_of(settings, mapped, postgres)
         async with open_walsender(settings) as stream:
             name = f"{settings.stream}_v{secrets.token_hex(4)}"
             made = await _slot(settings, postgres, stream, name)
-            async with snapshot_session(settings.conninfo, made.snapshot) as session:
-                await lock_tables(session, tables, seconds=settings.lock_timeout)
+            async with AsyncExitStack() as stack:
+                first = await _imported(settings, tables, made, stack)
                 # The snapshot does not cover what happened to a table between its making and the lock.
                 moved = changed(shapes, await shapes_of(settings, mapped, postgres))
                 if moved:
@@ -138,17 +146,53 @@ async def open_reference(
                 await stream.start(name, settings.publication_name, made.consistent_point)
                 touched = Touched(mapped.plan)
                 tail = Tail(stream, touched, made.consistent_point, patience)
-                async with tail.follow():
-                    rows = CopyReader(session, mapped.catalogue)
-                    yield Reference(made.consistent_point, rows, tail, touched, shapes)
+                rows = SlicedRows(mapped.catalogue, partial(_later, settings, mapped, postgres, shapes), bound, pace)
+                first.stack = stack.pop_all()
+                rows.adopt(first)
+                try:
+                    async with tail.follow():
+                        yield Reference(made.consistent_point, rows, tail, touched, shapes)
+                finally:
+                    await rows.close()
                 return
-    raise PassDisturbed(detail=say("{tables} change their shape or their files all the time", tables=", ".join(moved)))
+    tables_moved = ", ".join(map(str, moved))
+    raise PassDisturbed(detail=say("{tables} change their shape or their files all the time", tables=tables_moved))
 
 
-async def shapes_of(settings: Settings, mapped: Mapped, postgres: Connection) -> Fingerprint:
-    """What the mapped tables are at this moment."""
+async def _imported(settings: Settings, tables: Sequence[TableName], made: NewSlot, stack: AsyncExitStack) -> Snapshot:
+    """The snapshot of a new slot in a session of its own, with the tables locked against whatever it does not cover."""
+    taken = time.monotonic()
+    session = await stack.enter_async_context(snapshot_session(settings.conninfo, made.snapshot))
+    await lock_tables(session, tables, seconds=settings.lock_timeout)
+    return Snapshot(made.consistent_point, session, stack, taken)
+
+
+async def _later(settings: Settings, mapped: Mapped, postgres: Connection, shapes: Fingerprint) -> Snapshot:
+    """A later snapshot of the same tables, whose changes are followed already; its slot is gone when it is imported."""
+    name = f"{settings.stream}_v{secrets.token_hex(4)}"
+    async with open_walsender(settings) as stream, AsyncExitStack() as stack:
+        made = await _slot(settings, postgres, stream, name)
+        snapshot = await _imported(settings, tuple(mapped.plan.tables), made, stack)
+        moved = changed(shapes, await shapes_of(settings, mapped, postgres))
+        if moved:
+            raise altered(moved)
+        snapshot.stack = stack.pop_all()
+    return snapshot
+
+
+def altered(tables: Iterable[TableName]) -> PassDisturbed:
+    """What to raise when the shape or the files of `tables` are not those that were read."""
+    names = ", ".join(map(str, tables))
+    return PassDisturbed(detail=say("{tables} were altered, truncated or rewritten while they were read", tables=names))
+
+
+async def shapes_of(
+    settings: Settings, mapped: Mapped, postgres: Connection, tables: Iterable[TableName] | None = None
+) -> Fingerprint:
+    """What `tables`, or all mapped ones, are at this moment."""
+    chosen = tuple(mapped.plan.tables if tables is None else tables)
     with translated():
-        return await fingerprint(postgres, tuple(mapped.plan.tables), settings.publication_name)
+        return await fingerprint(postgres, chosen, settings.publication_name)
 
 
 async def _slot(settings: Settings, postgres: Connection, stream: ReplicationStream, name: str) -> NewSlot:

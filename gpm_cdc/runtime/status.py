@@ -1,5 +1,6 @@
 """`status`: where a stream stands, seen from both servers. Changes nothing, needs no mapping."""
 
+import asyncio
 from dataclasses import dataclass
 
 from gpm_cdc.config.settings import Settings
@@ -8,10 +9,12 @@ from gpm_cdc.errors.source import LogBehind, PublicationMissing, SourceError
 from gpm_cdc.ports.graph import Checkpoint
 from gpm_cdc.runtime.continuity import begun, slot_problem
 from gpm_cdc.runtime.graph import open_graph
+from gpm_cdc.runtime.history import last_pass
 from gpm_cdc.source.publication import read_publication
 from gpm_cdc.source.session import Connection, connect, query
 from gpm_cdc.source.slot import SlotState, read_slot
 from gpm_cdc.source.system import end_of_log, lock_holder
+from gpm_cdc.state.passes import PassSummary
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +24,8 @@ class Status:
     `end` is where Postgres's log ends. `runner` holds the stream's lock: a Postgres process, with its address if it has
     one. `lag_bytes` is the log between the checkpoint and `end`, whoever wrote it. `lag_seconds` is 0 when that is
     nothing; else what Postgres measures as the replay lag of a stream that runs, the time between sending a commit and
-    hearing that it is in the graph; None where that is unknown, as it is while nobody runs the stream.
+    hearing that it is in the graph; None where that is unknown, as it is while nobody runs the stream. `verified` is
+    the last pass of verify that schema gpm_cdc knows of.
     """
 
     stream: str
@@ -33,6 +37,7 @@ class Status:
     lag_bytes: int | None
     lag_seconds: float | None
     problem: SourceError | None
+    verified: PassSummary | None = None
 
     @property
     def known(self) -> bool:
@@ -61,6 +66,7 @@ async def read_status(settings: Settings) -> Status:
         lag_bytes=behind,
         lag_seconds=0.0 if behind == 0 else replay_lag,
         problem=_problem(settings, slot, found, runner, end, published=published),
+        verified=await asyncio.to_thread(last_pass, settings),
     )
 
 

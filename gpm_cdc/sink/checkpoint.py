@@ -8,7 +8,7 @@ from gpm_cdc.ports.graph import Checkpoint, Position
 
 
 def to_node(checkpoint: Checkpoint) -> dict[str, Any]:
-    """The properties that a batch moves: everything but the stream, the epoch and its owner."""
+    """The properties that a batch may move: everything but the stream, the epoch and its owner."""
     return {
         "lsn": checkpoint.position.lsn,
         "ordinal": checkpoint.position.ordinal,
@@ -16,9 +16,16 @@ def to_node(checkpoint: Checkpoint) -> dict[str, Any]:
         "system_identifier": checkpoint.system_identifier,
         "timeline": checkpoint.timeline,
         "mapping_hash": checkpoint.mapping_hash,
-        "schema_hash": checkpoint.schema_hash,
-        "publication": checkpoint.publication,
+        "tables": checkpoint.tables,
+        "rereading": checkpoint.rereading,
+        "filled": checkpoint.filled,
     }
+
+
+def moved(before: Checkpoint, after: Checkpoint) -> dict[str, Any]:
+    """The properties that differ: most batches move a few, and one can be as long as there are tables."""
+    known = to_node(before)
+    return {name: value for name, value in to_node(after).items() if value != known[name]}
 
 
 def from_node(properties: Mapping[str, Any]) -> Checkpoint:
@@ -31,7 +38,8 @@ def from_node(properties: Mapping[str, Any]) -> Checkpoint:
         system_identifier=properties["system_identifier"],
         timeline=properties["timeline"],
         mapping_hash=properties["mapping_hash"],
-        schema_hash=properties["schema_hash"],
         owner=properties.get("owner", ""),
-        publication=properties.get("publication", ""),
+        tables=properties.get("tables", ""),
+        rereading=properties.get("rereading", ""),
+        filled=Lsn(properties.get("filled", 0)),
     )

@@ -31,14 +31,16 @@ MINIMUM_VERSION = (5, 26)
 """The first release with the Cypher used here: `IS ::` predicates, `elementId`, quantified reads."""
 
 OUT_OF_MEMORY = "Neo.TransientError.General.MemoryPoolOutOfMemoryError"
-ENDED_BY_SERVER = frozenset(
+TIMED_OUT = frozenset(
     {
-        "Neo.ClientError.Transaction.LockClientStopped",
-        "Neo.ClientError.Transaction.Terminated",
         "Neo.ClientError.Transaction.TransactionTimedOut",
         "Neo.ClientError.Transaction.TransactionTimedOutClientConfiguration",
     }
 )
+ENDED_BY_SERVER = TIMED_OUT | {
+    "Neo.ClientError.Transaction.LockClientStopped",
+    "Neo.ClientError.Transaction.Terminated",
+}
 """A transaction whose time was up, or that a person ended: the codes blame the client, but trying again helps."""
 CONNECTION_TIMEOUT = 10.0
 LIVENESS_CHECK = 5.0

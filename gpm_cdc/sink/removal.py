@@ -6,22 +6,14 @@ Needs the mapping alone, not the tables: those may be gone.
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from gpm_cdc.cypher.loading import DELETES_PER_TRANSACTION, delete_some
-from gpm_cdc.cypher.quoting import labels, quote
-from gpm_cdc.cypher.schema import CHECKPOINT_LABEL
+from gpm_cdc.cypher.edges import path_pattern
+from gpm_cdc.cypher.journal import forget
+from gpm_cdc.cypher.loading import delete_some
+from gpm_cdc.cypher.retiring import retire_nodes
+from gpm_cdc.cypher.schema import CHECKPOINT_LABEL, PREFIX
 from gpm_cdc.cypher.statement import Statements
 from gpm_cdc.mapping.model import GraphMapping
 from gpm_cdc.sink.writer import Neo4jWriter
-
-_PREFIX = "gpm_cdc_"
-_CONSTRAINTS = (
-    "SHOW CONSTRAINTS YIELD name, labelsOrTypes"
-    " WHERE name STARTS WITH $prefix AND labelsOrTypes[0] IN $names RETURN name"
-)
-_INDEXES = (
-    "SHOW INDEXES YIELD name, labelsOrTypes, owningConstraint"
-    " WHERE name STARTS WITH $prefix AND labelsOrTypes[0] IN $names AND owningConstraint IS NULL RETURN name"
-)
 
 
 class Removed(NamedTuple):
@@ -41,9 +33,10 @@ async def remove_elements(writer: Neo4jWriter, mapping: GraphMapping) -> Removed
         relationships += sum(found[1:])
     nodes = 0
     for label in dict.fromkeys(node.label for node in mapping.nodes):
-        text = f"MATCH (n{labels(label)}) WITH n LIMIT {DELETES_PER_TRANSACTION // 10} DETACH DELETE n RETURN count(*)"
-        while count := int((await writer.ask(text))[0][0]):
-            nodes += count
+        found = [-1]
+        while found[-1]:
+            await _run(writer, retire_nodes(label, found.append))
+        nodes += sum(found[1:])
     return Removed(nodes, relationships)
 
 
@@ -52,7 +45,7 @@ async def _run(writer: Neo4jWriter, steps: Statements) -> None:
     try:
         statement = next(steps)
         while True:
-            statement = steps.send(await writer.ask(statement.text))
+            statement = steps.send(await writer.ask(statement.text, rows=statement.rows))
     except StopIteration:
         return
 
@@ -64,12 +57,11 @@ def _patterns(mapping: GraphMapping) -> Iterator[str]:
             target = mapping.node(edge.target)
             if target is not None:
                 near, far = (node, target) if edge.direction == "out" else (target, node)
-                yield f"({labels(near.label)})-[e:{quote(edge.type)}]->({labels(far.label)})"
+                yield path_pattern(near.label, (edge.type,), far.label)
     for table in mapping.relationships:
         start, end = mapping.node(table.start.target), mapping.node(table.end.target)
         if start is not None and end is not None:
-            types = "|".join(quote(name) for name in table.types)
-            yield f"({labels(start.label)})-[e:{types}]->({labels(end.label)})"
+            yield path_pattern(start.label, table.types, end.label)
 
 
 async def remove_schema(writer: Neo4jWriter, mapping: GraphMapping) -> int:
@@ -78,17 +70,13 @@ async def remove_schema(writer: Neo4jWriter, mapping: GraphMapping) -> int:
         *(node.label for node in mapping.nodes),
         *(kind for table in mapping.relationships for kind in table.types),
     ]
-    constraints = await writer.ask(_CONSTRAINTS, prefix=_PREFIX, names=names)
-    indexes = await writer.ask(_INDEXES, prefix=_PREFIX, names=names)
-    for (name,) in constraints:
-        await writer.ask(f"DROP CONSTRAINT {quote(name)} IF EXISTS")
-    for (name,) in indexes:
-        await writer.ask(f"DROP INDEX {quote(name)} IF EXISTS")
-    return len(constraints) + len(indexes)
+    return await writer.drop_structures(names, keeping=())
 
 
 async def remove_checkpoint(writer: Neo4jWriter, stream: str) -> None:
-    """Delete the checkpoint of `stream`; with the last one its constraint goes, too."""
+    """Delete checkpoint and journal of `stream`; with the last one their constraint and index go, too."""
     await writer.ask(f"MATCH (s:{CHECKPOINT_LABEL} {{stream: $stream}}) DETACH DELETE s", stream=stream)
+    await _run(writer, forget(stream))
     if not (await writer.ask(f"MATCH (s:{CHECKPOINT_LABEL}) RETURN count(s)"))[0][0]:
-        await writer.ask("DROP CONSTRAINT gpm_cdc_checkpoint IF EXISTS")
+        await writer.ask(f"DROP CONSTRAINT {PREFIX}checkpoint IF EXISTS")
+        await writer.ask(f"DROP INDEX {PREFIX}touched IF EXISTS")

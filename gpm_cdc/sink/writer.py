@@ -1,13 +1,16 @@
 """The fenced writer: a batch and the checkpoint in one transaction, exactly once."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 
 import stamina
 from neo4j import AsyncDriver, AsyncSession, AsyncTransaction, Query
 from neo4j.exceptions import DriverError, Neo4jError, ServiceUnavailable, SessionExpired, TransientError
 
-from gpm_cdc.cypher.schema import CHECKPOINT_LABEL, schema
+from gpm_cdc.cypher.baseline import UNLESS_KEPT
+from gpm_cdc.cypher.journal import NOTE, Note
+from gpm_cdc.cypher.quoting import quote
+from gpm_cdc.cypher.schema import CHECKPOINT_LABEL, CONSTRAINTS, INDEXES, PREFIX, schema, structured_names
 from gpm_cdc.cypher.statement import Record, Statements
 from gpm_cdc.domain.lsn import render
 from gpm_cdc.errors.base import GpmCdcError
@@ -15,8 +18,8 @@ from gpm_cdc.errors.sink import GraphTransactionTooLarge
 from gpm_cdc.errors.stream import CheckpointMoved, StreamTakenOver
 from gpm_cdc.ports.graph import Checkpoint
 from gpm_cdc.projection.plan import GraphPlan
-from gpm_cdc.sink.checkpoint import from_node, to_node
-from gpm_cdc.sink.driver import ENDED_BY_SERVER, OUT_OF_MEMORY, connect, translate, translated
+from gpm_cdc.sink.checkpoint import from_node, moved
+from gpm_cdc.sink.driver import ENDED_BY_SERVER, OUT_OF_MEMORY, TIMED_OUT, connect, translate, translated
 from gpm_cdc.sink.parameter import Rows
 
 _LOCKED = f"MATCH (s:{CHECKPOINT_LABEL} {{stream: $stream}}) SET s._lock = 1 REMOVE s._lock"
@@ -24,7 +27,7 @@ _LOCKED = f"MATCH (s:{CHECKPOINT_LABEL} {{stream: $stream}}) SET s._lock = 1 REM
 
 _FENCE = (
     f"{_LOCKED} WITH s WHERE s.epoch = $epoch AND s.lsn = $lsn AND s.ordinal = $ordinal"
-    " SET s += $after RETURN s.epoch AS epoch"
+    f" SET s += $after {NOTE.format(notes='$notes')} RETURN s.epoch AS epoch"
 )
 _READ = f"MATCH (s:{CHECKPOINT_LABEL} {{stream: $stream}}) RETURN properties(s)"
 _READ_LOCKED = f"{_LOCKED} RETURN properties(s)"
@@ -36,18 +39,29 @@ _FIRST = {
     "system_identifier": "",
     "timeline": 0,
     "mapping_hash": "",
-    "schema_hash": "",
-    "publication": "",
+    "tables": "",
+    "rereading": "",
+    "filled": 0,
 }
 _TAKE_OVER = (
     f"MERGE (s:{CHECKPOINT_LABEL} {{stream: $stream}}) ON CREATE SET s += $first"
-    " SET s._lock = 1 REMOVE s._lock WITH s SET s.epoch = s.epoch + 1, s.owner = $owner RETURN properties(s)"
+    f" SET s._lock = 1 REMOVE s._lock WITH s {UNLESS_KEPT} SET s.epoch = s.epoch + 1, s.owner = $owner"
+    " SET s.journal_epoch = s.epoch RETURN properties(s)"
 )
 _PASSING = (ServiceUnavailable, SessionExpired, TransientError)
+_LONGEST_TIMES = 16
+"""How many times as long as usual a batch may take that was ended for its time: a slow server must get it done, too."""
 _AWAIT_INDEXES_SECONDS = 3_600
 
 type Notice = Callable[[GpmCdcError], None]
 """Told of trouble that is being retried."""
+
+type Moved = Callable[[Checkpoint], None]
+"""Told where the checkpoint is, each time that this writer moved it or took it over."""
+
+
+def _untold(_: Checkpoint) -> None:
+    """Nobody asked to be told."""
 
 
 class Neo4jWriter:
@@ -63,13 +77,17 @@ class Neo4jWriter:
         transaction_timeout: float,
         notice: Notice,
     ) -> None:
-        """`transaction_timeout` in seconds bounds every transaction: a paused owner must not hold the checkpoint."""
+        """`transaction_timeout` in seconds bounds every transaction: a paused owner must not hold the checkpoint.
+
+        A batch that does not get done in it has twice the time at each further attempt, up to 16 times.
+        """
         self._driver = driver
         self._uri = uri
         self._user = user
         self._database = database
         self._timeout = transaction_timeout
         self._notice = notice
+        self.moved: Moved = _untold
         self._session: AsyncSession | None = None
 
     async def close(self) -> None:
@@ -78,12 +96,25 @@ class Neo4jWriter:
             await self._session.close()
             self._session = None
 
-    async def prepare(self, plan: GraphPlan) -> None:
+    async def prepare(self, plan: GraphPlan, retired: Collection[str] = ()) -> None:
         """As the port says."""
+        structures = list(schema(plan))
+        await self.drop_structures(structured_names(plan).union(retired), keeping=[each.name for each in structures])
         with translated(self._uri, self._user, self._database):
-            for text in schema(plan):
-                await self._execute(text)
+            for each in structures:
+                await self._execute(each.text)
             await self._execute(f"CALL db.awaitIndexes({_AWAIT_INDEXES_SECONDS})")
+
+    async def drop_structures(self, names: Collection[str], *, keeping: Collection[str]) -> int:
+        """Drop our constraints and indexes on these labels and types but for those called `keeping`; how many."""
+        asked = {"prefix": PREFIX, "names": sorted(names)}
+        constraints = [name for (name,) in await self.ask(CONSTRAINTS, **asked) if name not in keeping]
+        indexes = [name for (name,) in await self.ask(INDEXES, **asked) if name not in keeping]
+        for name in constraints:
+            await self.ask(f"DROP CONSTRAINT {quote(name)} IF EXISTS")
+        for name in indexes:
+            await self.ask(f"DROP INDEX {quote(name)} IF EXISTS")
+        return len(constraints) + len(indexes)
 
     async def checkpoint(self, stream: str, *, locked: bool = False) -> Checkpoint | None:
         """As the port says."""
@@ -101,17 +132,29 @@ class Neo4jWriter:
             records = await self._execute(_TAKE_OVER, stream=stream, owner=owner, first=_FIRST)
             return from_node(records[0][0])
 
-        return await self._persist(take)
+        taken = await self._persist(take)
+        self.moved(taken)
+        return taken
 
-    async def write(self, steps: Callable[[], Statements], before: Checkpoint, after: Checkpoint) -> None:
+    async def write(
+        self, steps: Callable[[], Statements], before: Checkpoint, after: Checkpoint, notes: Sequence[Note] = ()
+    ) -> None:
         """As the port says."""
+        timeout = self._timeout
 
         async def attempt() -> None:
-            while not await self._transact(steps(), before, after):
-                if await self._settle(before, after):
-                    return
+            nonlocal timeout
+            try:
+                while not await self._transact(steps(), before, after, notes, timeout):
+                    if await self._settle(before, after):
+                        return
+            except Neo4jError as error:
+                if error.code in TIMED_OUT:
+                    timeout = min(timeout * 2, self._timeout * _LONGEST_TIMES)
+                raise
 
         await self._persist(attempt)
+        self.moved(after)
 
     async def ask(self, text: str, **parameters: object) -> list[Record]:
         """The records of one statement of our own making, in a transaction of its own."""
@@ -126,18 +169,20 @@ class Neo4jWriter:
         found = await self.checkpoint(before.stream, locked=True)
         if found is None or found.epoch != before.epoch:
             raise StreamTakenOver(stream=before.stream, owner="?" if found is None else found.owner)
-        if found.position == after.position and found.phase == after.phase:
+        if not moved(found, after):
             return True
-        if found.position == before.position:
+        if not moved(found, before):
             return False
         raise CheckpointMoved(
             stream=before.stream, found=render(found.position.lsn), expected=render(before.position.lsn)
         )
 
-    async def _transact(self, steps: Statements, before: Checkpoint, after: Checkpoint) -> bool:
-        """One attempt; False when the fence let nothing through."""
+    async def _transact(
+        self, steps: Statements, before: Checkpoint, after: Checkpoint, notes: Sequence[Note], seconds: float
+    ) -> bool:
+        """One attempt of at most `seconds`; False when the fence let nothing through."""
         session = self._open_session()
-        transaction = await session.begin_transaction(timeout=self._timeout)
+        transaction = await session.begin_transaction(timeout=seconds)
         try:
             fence = await transaction.run(
                 _FENCE,
@@ -145,7 +190,8 @@ class Neo4jWriter:
                 epoch=before.epoch,
                 lsn=before.position.lsn,
                 ordinal=before.position.ordinal,
-                after=to_node(after),
+                after=moved(before, after),
+                notes=Rows(notes),
             )
             admitted = await fence.single() is not None
             if admitted:

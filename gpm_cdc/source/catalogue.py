@@ -85,7 +85,11 @@ def _catalogue(document: _Fact, server_version: int) -> Catalogue:
             {part: foreign_keys[part] for part in below.get(name, ()) if part in foreign_keys},
             below.get(name, ()),
         )
-    return Catalogue({name: tables[name] for name in sorted(tables)}, server_version)
+    return Catalogue({name: tables[name] for name in sorted(tables)}, server_version, _lowercase(document["lowercase"]))
+
+
+def _lowercase(found: Mapping[str, str] | None) -> Mapping[int, str] | None:
+    return None if found is None else {int(code): lower for code, lower in found.items()}
 
 
 def _by_relation(facts: _Facts | None) -> Mapping[int, _Facts]:

@@ -117,5 +117,21 @@ select json_build_object(
         where f.contype = 'f'
           and f.conparentid = 0
           and not coalesce((to_jsonb(f) ->> 'conperiod')::boolean, false)
-    )
+    ),
+    -- What citext compares by, if a table has a column of it: lower() under the database's own collation. libc and the
+    -- builtin C and C.UTF-8 map each character by itself. ICU and PG_UNICODE_FAST do not: a final sigma is another letter.
+    'lowercase', case when exists (select from type_in_use u join pg_type t using (oid) where t.typname = 'citext')
+        and exists (
+            select from pg_database d
+            where d.datname = current_database()
+              and d.encoding = pg_char_to_encoding('UTF8')
+              and (d.datlocprovider = 'c'
+                   or (d.datlocprovider = 'b' and to_jsonb(d) ->> 'datlocale' in ('C', 'C.UTF-8')))
+        )
+        then (
+            select coalesce(json_object_agg(code, lower(chr(code) collate "default")), '{}')
+            from generate_series(1, 1114111) as code
+            where code not between 55296 and 57343 and lower(chr(code) collate "default") <> chr(code)
+        )
+    end
 ) as catalogue

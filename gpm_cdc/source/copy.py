@@ -2,14 +2,22 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import NamedTuple
 
-from psycopg import sql
+from psycopg import pq, sql
+from psycopg.abc import PQGen
+from psycopg.errors import error_from_result
+from psycopg.generators import fetch_many
+from psycopg.waiting import Wait
 
 from gpm_cdc.domain.catalogue import TableName
+from gpm_cdc.domain.rows import CopiedRows
 from gpm_cdc.projection.plan import FieldRow
 from gpm_cdc.source.session import Connection, connect, query
 
-_ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+BLOCK_ROWS = 4_000
+"""Rows in a block: enough that what is done once per block costs nothing per row."""
 
 
 @asynccontextmanager
@@ -26,57 +34,127 @@ async def snapshot_session(conninfo: str, snapshot: str | None) -> AsyncIterator
 
 async def copy_rows(
     connection: Connection, table: TableName, columns: Sequence[str], *, partitioned: bool
-) -> AsyncIterator[list[FieldRow]]:
+) -> AsyncIterator[CopiedRows]:
     """The rows of `table` in blocks, each row's `columns` in that order, None for NULL.
 
     A table that merely has inheritance children is read without them; a partitioned one with its partitions.
     """
-    text = sql.SQL("COPY (SELECT {columns} FROM {only}{table}) TO STDOUT").format(
-        columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
-        only=sql.SQL("" if partitioned else "ONLY "),
-        table=sql.Identifier(*table),
+    selection = sql.SQL("SELECT {columns} FROM {table}").format(
+        columns=sql.SQL(", ").join(map(sql.Identifier, columns)), table=_whole(table, partitioned=partitioned)
     )
-    async with connection.cursor() as cursor, cursor.copy(text) as copy:
-        rest = b""
-        async for block in copy:
-            whole, newline, tail = bytes(block).rpartition(b"\n")
-            if not newline:
-                rest += tail
-                continue
-            rows = parse_lines((rest + whole).decode())
-            rest = tail
-            if rows:
-                yield rows
+    async for rows in _copied(connection, selection):
+        yield rows
 
 
-def parse_lines(text: str) -> list[FieldRow]:
-    r"""Rows of COPY's text format. A newline or tab inside a value is escaped there, so a raw one always separates."""
-    if "\\" not in text:
-        return [tuple(line.split("\t")) for line in text.split("\n")]
-    return [
-        tuple(line.split("\t")) if "\\" not in line else tuple(map(_unescape, line.split("\t")))
-        for line in text.split("\n")
-    ]
+def _whole(table: TableName, *, partitioned: bool) -> sql.Composed:
+    return sql.SQL("{only}{table}").format(only=sql.SQL("" if partitioned else "ONLY "), table=sql.Identifier(*table))
 
 
-def _unescape(value: str) -> str | None:
-    if "\\" not in value:
-        return value
-    if value == r"\N":
-        return None
-    first, *parts = value.split("\\")
-    text = [first]
-    literal = False
-    for part in parts:
-        if literal:
-            text.append(part)
-            literal = False
-        elif part == "":
-            text.append("\\")
-            literal = True
+def _copied(connection: Connection, selection: sql.Composed) -> AsyncIterator[CopiedRows]:
+    return copied(connection, sql.SQL("COPY ({selection}) TO STDOUT").format(selection=selection))
+
+
+async def copied(connection: Connection, text: sql.Composed) -> AsyncIterator[CopiedRows]:
+    """The rows of a COPY TO STDOUT in blocks of at most BLOCK_ROWS."""
+    async with connection.cursor() as cursor, cursor.copy(text):
+        ended = False
+        while not ended:
+            lines, ended = await connection.wait(_lines(connection.pgconn))
+            if lines:
+                yield CopiedRows(lines[:-1].decode())
+
+
+def _lines(connection: pq.abc.PGconn) -> PQGen[tuple[bytes, bool]]:
+    """Whole lines of a COPY that runs, at most BLOCK_ROWS, and whether these were the last.
+
+    `Copy.read` gives a line at a time, and waits for each with the event loop: that is most of the time of a reading.
+    """
+    lines: list[memoryview] = []
+    while len(lines) < BLOCK_ROWS:
+        size, line = connection.get_copy_data(1)
+        if size > 0:
+            lines.append(line)
+        elif size < 0:
+            (result,) = yield from fetch_many(connection)
+            if result.status != pq.ExecStatus.COMMAND_OK:
+                raise error_from_result(result)
+            return b"".join(lines), True
         else:
-            text.append(_ESCAPES.get(part[0], part[0]) + part[1:])
-    return "".join(text)
+            while not (yield Wait.R):
+                pass
+            connection.consume_input()
+    return b"".join(lines), False
+
+
+class KeyColumn(NamedTuple):
+    """A column of a key and its type, by which the text of a value becomes the value."""
+
+    name: str
+    type: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """The rows of a table with some keys, as a condition for a query."""
+
+    table: TableName
+    partitioned: bool
+    key: Sequence[KeyColumn]
+    keys: Sequence[tuple[str, ...]]
+
+    def selected(self, columns: Sequence[str]) -> sql.Composed:
+        """A query for `columns` of these rows."""
+        return sql.SQL("SELECT {columns} FROM {table} WHERE {keyed}").format(
+            columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
+            table=_whole(self.table, partitioned=self.partitioned),
+            keyed=self.condition(self.table.name),
+        )
+
+    def condition(self, alias: str) -> sql.Composed:
+        """That a row of `alias`, which stands for the table, is one of them."""
+        kinds = [sql.Identifier(*column.type) for column in self.key]
+        rows = (
+            sql.SQL("({})").format(
+                sql.SQL(", ").join(
+                    sql.SQL("CAST({} AS {})").format(sql.Literal(text), kind)
+                    for text, kind in zip(key, kinds, strict=True)
+                )
+            )
+            for key in self.keys
+        )
+        return sql.SQL("({key}) IN (VALUES {rows})").format(
+            key=sql.SQL(", ").join(sql.Identifier(alias, column.name) for column in self.key),
+            rows=sql.SQL(", ").join(rows),
+        )
+
+
+async def copy_keyed(connection: Connection, keyed: Keyed, columns: Sequence[str]) -> list[FieldRow]:
+    """The rows of `keyed`, each row's `columns` in that order. Leaves the transaction usable where Postgres refuses."""
+    async with connection.transaction():
+        return [row async for rows in _copied(connection, keyed.selected(columns)) for row in rows]
+
+
+async def copy_referring(
+    connection: Connection,
+    child: tuple[TableName, bool],
+    columns: Sequence[str],
+    pairs: Sequence[tuple[str, str]],
+    parents: Keyed,
+    most: int | None = None,
+) -> list[FieldRow]:
+    """The rows of `child` (and whether it is partitioned) that refer to `parents`, at most `most` of them.
+
+    `pairs` are the foreign key's columns, each with the column that it refers to.
+    """
+    selection = sql.SQL("SELECT {columns} FROM {table} WHERE ({own}) IN ({parents}) LIMIT {most}").format(
+        most=sql.Literal(most),
+        columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
+        table=_whole(child[0], partitioned=child[1]),
+        own=sql.SQL(", ").join(sql.Identifier(own) for own, _ in pairs),
+        parents=parents.selected([other for _, other in pairs]),
+    )
+    async with connection.transaction():
+        return [row async for rows in _copied(connection, selection) for row in rows]
 
 
 async def count_estimate(connection: Connection, table: TableName) -> int:

@@ -4,7 +4,6 @@ A slot can only decode changes that were written while the publication existed: 
 Postgres 18 drops changes without a word, and earlier versions get stuck.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,16 +15,22 @@ from gpm_cdc.source.session import Connection, query
 from gpm_cdc.wording import say
 
 _READ = """
-SELECT p.pubinsert AND p.pubupdate AND p.pubdelete AND p.pubtruncate, p.pubviaroot, p.oid::int8
+SELECT p.pubinsert AND p.pubupdate AND p.pubdelete AND p.pubtruncate, p.pubviaroot, p.oid::int8, p.xmin::text,
+       coalesce(to_jsonb(p) ->> 'pubgencols', 'n') <> 'n'
 FROM pg_publication AS p WHERE p.pubname = %s
 """
 _MEMBERS = """
-SELECT n.nspname, c.relname, r.oid::int8
-FROM pg_publication_rel AS r
-JOIN pg_publication AS p ON p.oid = r.prpubid
-JOIN pg_class AS c ON c.oid = r.prrelid
+SELECT n.nspname, c.relname, string_agg(m.oid::text, ' ' ORDER BY m.oid)
+FROM pg_publication AS p
+JOIN LATERAL (
+    SELECT r.oid, r.prrelid AS relation FROM pg_publication_rel AS r WHERE r.prpubid = p.oid
+    UNION ALL
+    SELECT s.oid, t.oid FROM pg_publication_namespace AS s
+    JOIN pg_class AS t ON t.relnamespace = s.pnnspid AND t.relkind IN ('r', 'p') WHERE s.pnpubid = p.oid
+) AS m ON true
+JOIN pg_class AS c ON c.oid = m.relation
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE p.pubname = %s
+WHERE p.pubname = %s GROUP BY n.nspname, c.relname
 """
 # The view and the catalogue may be of different moments: a table that is renamed just then has no oid by the name it
 # had, and one that loses a column seems to have more than are published. Only a column list can leave out columns.
@@ -47,12 +52,15 @@ FROM pg_publication_tables AS t WHERE t.pubname = %s
 class PublicationState:
     """A publication as it is. `filtered` have a row filter, `partial` a column list that leaves columns out.
 
-    `oid` and the `memberships` of its tables are new numbers whenever it, or a table in it, was dropped and made again.
+    `oid` and the `memberships` of its tables are new numbers whenever it, or a table in it, was dropped and made again,
+    `version` is another one whenever its options were altered.
     """
 
     oid: int
-    memberships: Mapping[TableName, int]
+    version: str
+    memberships: Mapping[TableName, str]
     every_operation: bool
+    generated: bool
     via_root: bool
     tables: frozenset[TableName]
     filtered: frozenset[TableName]
@@ -71,8 +79,10 @@ async def read_publication(connection: Connection, name: str) -> PublicationStat
     members = await query(connection, _MEMBERS, [name])
     return PublicationState(
         oid=int(str(found[0][2])),
-        memberships={TableName(str(schema), str(table)): int(str(oid)) for schema, table, oid in members},
+        version=str(found[0][3]),
+        memberships={TableName(str(schema), str(table)): str(oids) for schema, table, oids in members},
         every_operation=bool(found[0][0]),
+        generated=bool(found[0][4]),
         via_root=bool(found[0][1]),
         tables=frozenset(table for table, _, _ in rows),
         filtered=frozenset(table for table, filtered, _ in rows if filtered),
@@ -80,10 +90,9 @@ async def read_publication(connection: Connection, name: str) -> PublicationStat
     )
 
 
-def identity(state: PublicationState, tables: Sequence[TableName]) -> str:
-    """What stays the same as long as the publication has published `tables` without a gap."""
-    numbers = [state.oid, *(state.memberships.get(table, 0) for table in sorted(tables))]
-    return hashlib.sha256(repr(numbers).encode()).hexdigest()
+def identity(state: PublicationState, table: TableName) -> str:
+    """What stays the same as long as the publication has published `table` without a gap."""
+    return f"{state.oid} {state.version} {state.memberships.get(table, '')}"
 
 
 async def create_publication(connection: Connection, name: str, tables: Sequence[TableName]) -> None:
@@ -91,9 +100,25 @@ async def create_publication(connection: Connection, name: str, tables: Sequence
     await connection.execute(
         sql.SQL("CREATE PUBLICATION {name} FOR TABLE {tables} WITH (publish_via_partition_root = true)").format(
             name=sql.Identifier(name),
-            tables=sql.SQL(", ").join(sql.SQL("ONLY {}").format(sql.Identifier(*table)) for table in tables),
+            tables=_listed(tables),
         )
     )
+
+
+async def publish_further(connection: Connection, name: str, tables: Sequence[TableName]) -> None:
+    """Add those of `tables` to the publication that it lacks; a publication that is not there stays so."""
+    state = await read_publication(connection, name)
+    missing = [] if state is None else [table for table in tables if table not in state.tables]
+    if missing:
+        await connection.execute(
+            sql.SQL("ALTER PUBLICATION {name} ADD TABLE {tables}").format(
+                name=sql.Identifier(name), tables=_listed(missing)
+            )
+        )
+
+
+def _listed(tables: Sequence[TableName]) -> sql.Composed:
+    return sql.SQL(", ").join(sql.SQL("ONLY {}").format(sql.Identifier(*table)) for table in tables)
 
 
 async def drop_publication(connection: Connection, name: str) -> None:
@@ -112,6 +137,8 @@ def require_fit(state: PublicationState, name: str, tables: Sequence[TableName])
         detail = say("it leaves out some of insert, update, delete and truncate")
     elif not state.via_root:
         detail = say("publish_via_partition_root is off")
+    elif state.generated:
+        detail = say("it publishes generated columns")
     elif filtered:
         detail = say("it filters rows of {tables}", tables=", ".join(filtered))
     elif partial:

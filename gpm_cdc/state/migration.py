@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, text
 
-from gpm_cdc.errors.state import StateNewer
+from gpm_cdc.errors.state import StateMissing, StateNewer
 from gpm_cdc.state.database import transaction
 from gpm_cdc.state.model import SCHEMA
 
@@ -66,6 +66,15 @@ def revisions(conninfo: str) -> Revisions:
     """Where the schema stands; changes nothing. Raises StateError."""
     with transaction(conninfo) as connection:
         return _revisions(connection)
+
+
+def require_current(conninfo: str) -> None:
+    """StateMissing or StateNewer unless the schema is as this version needs it; or another StateError."""
+    found = revisions(conninfo)
+    if found.standing == "newer":
+        raise StateNewer(revision=found.present)
+    if found.standing != "current":
+        raise StateMissing
 
 
 def scripts() -> Path:

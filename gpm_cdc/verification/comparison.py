@@ -1,24 +1,13 @@
 """One facet's elements on both sides, matched by key and hash."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, KeysView
 from dataclasses import dataclass, field, replace
-from typing import Final, Literal, Self
+from typing import Self
 
 from gpm_cdc.domain.digests import Digest
 from gpm_cdc.verification.facet import Element, Facet, Identity
-from gpm_cdc.verification.report import Finding, FindingKind
+from gpm_cdc.verification.report import COUNTED_AS, Finding, Way
 from gpm_cdc.verification.touched import Key
-
-_COUNTED_AS: Final[Mapping[FindingKind, Literal["missing", "extra", "different"]]] = {
-    "missing": "missing",
-    "extra": "extra",
-    "keyless": "extra",
-    "duplicate": "extra",
-    "different": "different",
-    "wrong_end": "different",
-    "label": "different",
-    "foreign": "different",
-}
 
 
 class Tally:
@@ -41,9 +30,9 @@ class Tally:
         kept.findings = list(self.findings)
         return kept
 
-    def count(self, way: Literal["missing", "extra", "different"]) -> int:
+    def count(self, way: Way) -> int:
         """How many elements differ this way."""
-        return sum(_COUNTED_AS[finding.kind] == way for finding in self.findings)
+        return sum(COUNTED_AS[finding.kind] == way for finding in self.findings)
 
     def equal(self, element_hash: int) -> None:
         """An element is the same on both sides."""
@@ -56,6 +45,17 @@ class Tally:
             self.postgres.add(expected)
         self.neo4j.add_all(actual)
         self.findings += findings
+
+    def summed(self, both: Digest) -> None:
+        """Elements were compared by their digests, which were equal."""
+        self.postgres.combine(both)
+        self.neo4j.combine(both)
+
+    def equal_all(self, hashes: Iterable[int]) -> None:
+        """Elements are the same on both sides."""
+        equal = Digest()
+        equal.add_all(hashes)
+        self.summed(equal)
 
     def retract(self, element_hash: int) -> None:
         """An element that counted as equal was in flight after all."""
@@ -94,7 +94,7 @@ class Comparison:
     def meet(self, element: Element) -> None:
         """The graph holds this element."""
         identity = element.identity
-        found = self._facet.hash(element.values)
+        found = self._facet.hash(element.values, element.foreign)
         state = self._state.get(identity)
         if state == found and not element.foreign:
             self._state[identity] = ~found
@@ -108,7 +108,7 @@ class Comparison:
     def _suspect(self, element: Element) -> None:
         subject = self.suspects.get(element.identity)
         if subject is None:
-            key = Key(element.values[: self._facet.key_size], None)
+            key = Key(element.values[: self._facet.key_size])
             subject = self.suspects[element.identity] = Subject(key)
         if element.element_id is not None:
             subject.element_ids.append(element.element_id)
@@ -117,9 +117,20 @@ class Comparison:
         """Whether this key was expected or found."""
         return identity in self._state
 
+    def known(self) -> KeysView[Identity]:
+        """Every key that was expected or found."""
+        return self._state.keys()
+
     def matched(self, identity: Identity) -> bool:
         """Whether this key was found equal, and only once."""
         return self._state.get(identity, _SUSPECT) < _SUSPECT
+
+    def take_back(self, identity: Identity) -> None:
+        """Do not count this key as equal, should it be: it was in flight."""
+        state = self._state.get(identity, _SUSPECT)
+        if state < _SUSPECT:
+            self._tally.retract(~state)
+            self._state[identity] = _SUSPECT
 
     def absent(self) -> Iterator[Identity]:
         """Every key that was expected and not found."""

@@ -94,4 +94,7 @@ def _finding(
     expected: Mapping[str, str] | None,
     actual: Mapping[str, str] | None,
 ) -> Finding:
-    return Finding(str(facet.source.table), facet.name, kind, key_of(facet, values), columns, expected, actual)
+    exact_key = dict(zip(facet.source.columns, values[: facet.key_size], strict=False))
+    return Finding(
+        str(facet.source.table), facet.name, kind, key_of(facet, values), columns, expected, actual, exact_key
+    )

@@ -5,12 +5,21 @@ import math
 from datetime import UTC, date, datetime, timedelta
 
 from gpm_cdc.domain.values import GraphValue
-from gpm_cdc.verification.report import KeyValue
+from gpm_cdc.verification.report import Finding, KeyValue
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TAGGED = {"date", "local_datetime", "zoned_datetime", "local_time", "zoned_time", "duration", "point"}
 _MARK_KIND_TEXT = 3
 _NAMES = {bool: "BOOLEAN", int: "INTEGER", float: "FLOAT", str: "STRING", bytes: "BYTES", bytearray: "BYTES"}
+_BEYOND_FOUR_DIGITS = 0x10000
+_LABELS_START = ":"
+_SPOKEN_TYPES = (
+    "NULL",
+    "FOREIGN",
+    "LIST",
+    *dict.fromkeys(_NAMES.values()),
+    *(tag.upper().replace("_", " ") for tag in _TAGGED),
+)
 
 
 def typed(value: GraphValue) -> str:
@@ -37,6 +46,50 @@ def plain(value: GraphValue) -> KeyValue:
     if isinstance(value, list | bytes | bytearray) or (isinstance(value, float) and not math.isfinite(value)):
         return typed(value)
     return value
+
+
+def shortened(finding: Finding, length: int) -> Finding:
+    """The same with no more than `length` characters of each value."""
+    return finding.telling(lambda text: text if len(text) <= length else f"{text[:length]}…")
+
+
+def without_values(finding: Finding) -> Finding:
+    """The same with the types of the values alone, and labels, which are the mapping's.
+
+    The key stays: without it the element could not be found.
+    """
+    return finding.telling(_type_alone)
+
+
+def split(text: str) -> tuple[str, str]:
+    """The type and the value of a text that `typed` made; the type is empty where this page does not know it."""
+    # A type that only Neo4j knows is not cut out of the text, which may go on like a name.
+    for name in _SPOKEN_TYPES:
+        if text == name or text.startswith(f"{name} "):
+            return name, text[len(name) + 1 :]
+    return "", text
+
+
+def _type_alone(text: str) -> str:
+    if text.startswith(_LABELS_START):
+        return text
+    kind, value = split(text)
+    return f"{kind} …".lstrip() if value else kind
+
+
+def visible(text: str) -> str:
+    r"""The text with `\u200b` and the like for what one cannot see: two values that differ must look different.
+
+    Also keeps control sequences from a terminal, and a change of the writing direction from a page.
+    """
+    return text if text.isprintable() else "".join(map(_seen, text))
+
+
+def _seen(character: str) -> str:
+    if character.isprintable():
+        return character
+    code = ord(character)
+    return f"\\u{code:04x}" if code < _BEYOND_FOUR_DIGITS else f"\\U{code:08x}"
 
 
 def _is_built(value: list[GraphValue]) -> bool:

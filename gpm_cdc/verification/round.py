@@ -3,6 +3,9 @@
 The graph may move on while it is read. So nothing is judged before the stream was followed to where the graph was after
 the reading; what changed on the way is in flight, equal or not, and left to a later round. Whatever differs although it
 did not change is read once more under the checkpoint's lock, since a reader beside a writer may see a batch by halves.
+
+Facets that are compared whole are first summed in buckets on both sides, which takes no memory for an element. Only
+where the buckets differ are elements kept, by key.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,14 +15,12 @@ from typing import Protocol
 from gpm_cdc.domain.canonical import canonical
 from gpm_cdc.domain.lsn import Lsn
 from gpm_cdc.ports.graph import Checkpoint
-from gpm_cdc.ports.source import SnapshotReader
-from gpm_cdc.ports.verification import ChangeTail, GraphReader, VerifyObserver
-from gpm_cdc.projection.coalesce import Planned
-from gpm_cdc.projection.plan import EndPlan
+from gpm_cdc.ports.verification import ChangeTail, GraphReader, RowReader, VerifyObserver
 from gpm_cdc.verification.comparison import Comparison, Subject, Tally
-from gpm_cdc.verification.directory import Directory
 from gpm_cdc.verification.facet import Element, Facet, Identity, Values
 from gpm_cdc.verification.judgement import judge
+from gpm_cdc.verification.pace import Pace
+from gpm_cdc.verification.sums import Changed, Elements, Rows, Sums, from_the_start, sums_of
 from gpm_cdc.verification.touched import Key, Touched
 
 CONFIRMED_AT_ONCE = 1_000
@@ -42,27 +43,34 @@ class Continuity(Protocol):
 class Sides:
     """What a round works on: rows and graph, the changes since `position`, and what these touched so far."""
 
-    rows: SnapshotReader
+    rows: RowReader
     graph: GraphReader
     tail: ChangeTail
     touched: Touched
     position: Lsn
     continuity: Continuity
     observer: VerifyObserver
+    pace: Pace
 
 
 class Round:
-    """One comparison of the keys of a scope."""
+    """A comparison at one position, of one scope after the other: what tells which ends exist is read once for all."""
 
     def __init__(self, sides: Sides, tallies: Mapping[Facet, Tally]) -> None:
         """`tallies` are carried through all rounds; a facet that is compared whole starts its own afresh."""
         self._sides = sides
         self._tallies = tallies
-        self._directories: dict[tuple[Planned, tuple[str, ...]], Directory] = {}
+        self._rows = Rows(sides.rows, sides.observer, sides.pace)
+        self._graph = Elements(sides.graph, sides.observer, sides.pace)
+        self._sums: dict[Facet, Sums] = {}
         self._pending: Scope = {}
 
     async def run(self, scope: Scope) -> Scope:
-        """Compare, follow the stream to where the graph is, judge. Returns what was in flight."""
+        """Compare, follow the stream to where the graph is, judge. Returns what was in flight of `scope`."""
+        self._sums, self._pending = {}, {}
+        whole = [facet for facet, wanted in scope.items() if wanted is None]
+        if whole:
+            self._sums = await sums_of(whole, self._rows, self._graph)
         comparisons = {facet: await self._compare(facet, wanted) for facet, wanted in scope.items()}
         checkpoint = self._sides.continuity(await self._sides.graph.checkpoint(locked=True))
         await self._follow(checkpoint)
@@ -71,47 +79,54 @@ class Round:
         return self._pending
 
     async def _follow(self, checkpoint: Checkpoint) -> None:
-        await self._sides.tail.reach(max(checkpoint.position.lsn, self._sides.position))
+        await self._sides.tail.reach(max(checkpoint.position.lsn, self._sides.position, self._sides.rows.latest))
 
     async def _compare(self, facet: Facet, wanted: Wanted) -> Comparison:
-        sides, tally = self._sides, self._tallies[facet]
+        tally = self._tallies[facet]
         if wanted is None:
-            tally.reset()
+            return await self._compare_whole(facet, tally)
         comparison = Comparison(facet, tally)
-        directories = [await self._directory(end) for end in facet.directories]
-        async for block in sides.rows.rows(facet.source, facet.places):
-            if wanted is None:
-                tally.rows += len(block)
-            for row in block:
-                element = facet.expected(row, directories)
-                if element is not None and (wanted is None or element.identity in wanted):
-                    comparison.expect(element)
-            sides.observer.compared(str(facet.source.table), len(block))
+        read = 0
+        async for block in self._rows.some(facet, wanted):
+            read += len(block.rows)
+            for element in block.elements(wanted.keys()):
+                comparison.expect(element)
+        tally.rows = max(tally.rows, read)
         await self._meet(facet, comparison, wanted)
         return comparison
 
-    async def _meet(self, facet: Facet, comparison: Comparison, wanted: Wanted) -> None:
-        sides = self._sides
-        if wanted is None:
-            async for records in sides.graph.every(facet.reading):
-                for element in facet.found(records):
+    async def _compare_whole(self, facet: Facet, tally: Tally) -> Comparison:
+        """Only what is in buckets that differ."""
+        sums = self._sums[facet]
+        comparison = Comparison(facet, tally)
+
+        async def read() -> None:
+            nonlocal comparison
+            tally.reset()
+            tally.rows = sums.rows
+            comparison = Comparison(facet, tally)
+            if not sums.differing:
+                return
+            async for block in self._rows.of(facet):
+                for element in block.elements_within(sums):
+                    comparison.expect(element)
+            async for records in self._graph.of(facet, with_ids=True):
+                # Copies: the labels of a record are named in place.
+                hashes = facet.hashes_found([record[1:] for record in records])
+                chosen = [record for record, found in zip(records, hashes, strict=True) if sums.differs(found)]
+                for element in facet.found(chosen):
                     comparison.meet(element)
-                sides.observer.compared(facet.name, len(records))
-            return
+
+        await from_the_start(read)
+        return comparison
+
+    async def _meet(self, facet: Facet, comparison: Comparison, wanted: dict[Identity, Subject]) -> None:
         keys = [subject.key.parameters for subject in wanted.values() if subject.key.parameters is not None]
         ids = [element_id for subject in wanted.values() for element_id in subject.element_ids]
-        for element in facet.found(await sides.graph.some(facet.reading, keys, ids)):
+        found = await self._sides.graph.some(facet.reading, keys, ids) if keys or ids else []
+        for element in facet.found(found):
             if element.identity in wanted:
                 comparison.meet(element)
-
-    async def _directory(self, end: EndPlan) -> Directory:
-        known = self._directories.get((end.target, end.names))
-        if known is not None:
-            return known
-        directory = self._directories[end.target, end.names] = Directory(end)
-        async for block in self._sides.rows.rows(end.target, directory.places):
-            directory.learn(block)
-        return directory
 
     async def _settle(self, facet: Facet, comparison: Comparison, wanted: Wanted) -> None:
         touched = self._sides.touched
@@ -122,33 +137,84 @@ class Round:
             return
         pending: dict[Identity, Subject] = {}
         if touched.any(tables) or comparison.suspects or any(True for _ in comparison.absent()):
-            await self._settle_expected(facet, comparison, pending)
+            if wanted is None:
+                await self._settle_rows(facet, comparison, pending)
+            else:
+                await self._settle_expected(facet, comparison, wanted, pending)
             await self._settle_unexpected(facet, comparison, pending)
-            for identity, key in touched.keys(facet.source).items():
-                if not comparison.knows(identity) and (wanted is None or identity in wanted):
-                    pending.setdefault(identity, Subject(key))
+            if wanted is not None:
+                self._settle_unknown(facet, comparison, wanted, pending)
+        elif wanted is None:
+            self._tallies[facet].summed(self._sums[facet].equal)
         if pending:
             self._pending[facet] = pending
 
-    async def _settle_expected(self, facet: Facet, comparison: Comparison, pending: dict[Identity, Subject]) -> None:
-        """Go through the rows again, since only hashes were kept of them."""
+    async def _settle_rows(self, facet: Facet, comparison: Comparison, pending: dict[Identity, Subject]) -> None:
+        """Go through the rows of a whole facet again, now that all changes are known: its sums leave out what changed.
+
+        These rows may be those of a later position than the ones that were compared: what did not change is in both.
+        """
+        tally, sums = self._tallies[facet], self._sums[facet]
+        changed = Changed(facet, self._sides.touched)
+        confirming: list[tuple[Element, Subject]] = []
+        async for block in self._rows.of(facet):
+            tally.equal_all(found for found in block.hashes() if not sums.differs(found))
+            for element in _once(
+                (*block.elements(comparison.known() | changed.keys.keys()), *block.elements_at(changed))
+            ):
+                identity = element.identity
+                flying, known = changed.has(element), comparison.knows(identity)
+                if (flying or known) and not sums.differs(facet.hash(element.values)):
+                    tally.retract(facet.hash(element.values))
+                if flying:
+                    comparison.take_back(identity)
+                    pending[identity] = _subject(facet, comparison, element)
+                elif known and not comparison.matched(identity):
+                    confirming.append((element, _subject(facet, comparison, element)))
+            while len(confirming) >= CONFIRMED_AT_ONCE:
+                await self._confirm(facet, comparison, confirming[:CONFIRMED_AT_ONCE], pending)
+                del confirming[:CONFIRMED_AT_ONCE]
+        if confirming:
+            await self._confirm(facet, comparison, confirming, pending)
+        for identity, key in changed.keys.items():
+            comparison.take_back(identity)
+            pending.setdefault(identity, Subject(key))
+
+    def _settle_unknown(
+        self,
+        facet: Facet,
+        comparison: Comparison,
+        wanted: dict[Identity, Subject],
+        pending: dict[Identity, Subject],
+    ) -> None:
+        """Keys that are in flight and on neither side; and of those that only the graph has shown, the rows' own."""
+        touched = self._sides.touched.keys(facet.source)
+        for identity, key in touched.items():
+            if not comparison.knows(identity) and identity in wanted:
+                pending.setdefault(identity, Subject(key))
+        for identity, subject in pending.items():
+            if subject.key.text is None:
+                asked = wanted.get(identity)
+                subject.key = touched.get(identity) or (subject.key if asked is None else asked.key)
+
+    async def _settle_expected(
+        self,
+        facet: Facet,
+        comparison: Comparison,
+        wanted: dict[Identity, Subject],
+        pending: dict[Identity, Subject],
+    ) -> None:
+        """Go through the rows of some keys again, since only hashes were kept of them."""
         tally = self._tallies[facet]
         confirming: list[tuple[Element, Subject]] = []
-        directories = [await self._directory(end) for end in facet.directories]
-        async for block in self._sides.rows.rows(facet.source, facet.places):
-            for row in block:
-                element = facet.expected(row, directories)
-                if element is None or not comparison.knows(element.identity):
-                    continue
+        async for block in self._rows.some(facet, wanted):
+            for element in block.elements(comparison.known()):
                 identity = element.identity
-                key = Key(element.values[: facet.key_size], element.key)
-                if comparison.matched(identity):
-                    if self._in_flight(facet, identity, [element]):
-                        tally.retract(facet.hash(element.values))
-                        pending[identity] = Subject(key)
-                    continue
-                subject = comparison.suspects.pop(identity, None) or Subject(key)
-                confirming.append((element, Subject(key, subject.element_ids)))
+                if not comparison.matched(identity):
+                    confirming.append((element, _subject(facet, comparison, element)))
+                elif self._in_flight(facet, identity, [element]):
+                    tally.retract(facet.hash(element.values))
+                    pending[identity] = Subject(_key(facet, element))
             while len(confirming) >= CONFIRMED_AT_ONCE:
                 await self._confirm(facet, comparison, confirming[:CONFIRMED_AT_ONCE], pending)
                 del confirming[:CONFIRMED_AT_ONCE]
@@ -188,7 +254,7 @@ class Round:
                 # A key of another type is found by the right one as well: then this is all there is to say of the node.
                 if element.identity != identity:
                     comparison.suspects.pop(element.identity, None)
-            hashes = [facet.hash(element.values) for element in found]
+            hashes = [facet.hash(element.values, element.foreign) for element in found]
             tally.judged(
                 None if expected is None else facet.hash(expected.values), hashes, judge(facet, expected, found)
             )
@@ -198,6 +264,21 @@ class Round:
         return touched.has(facet.source, identity) or any(
             touched.has(target, key) for element in elements for target, key in facet.end_keys(element.values)
         )
+
+
+def _subject(facet: Facet, comparison: Comparison, element: Element) -> Subject:
+    """An expected element that is a suspect, with the element ids that the graph has shown for its key."""
+    key = _key(facet, element)
+    known = comparison.suspects.pop(element.identity, None) or Subject(key)
+    return Subject(key, known.element_ids)
+
+
+def _key(facet: Facet, element: Element) -> Key:
+    return Key(element.values[: facet.key_size], element.key, element.text)
+
+
+def _once(elements: Iterable[Element]) -> Iterable[Element]:
+    return {element.identity: element for element in elements}.values()
 
 
 class _Present:

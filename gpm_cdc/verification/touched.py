@@ -1,6 +1,6 @@
 """What a stretch of the stream changed: the elements that were in flight while both sides were read."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, KeysView, Sequence
 from typing import NamedTuple
 
 from gpm_cdc.domain.canonical import canonical
@@ -8,16 +8,21 @@ from gpm_cdc.domain.changes import UNCHANGED, Delete, Insert, Relation, Truncate
 from gpm_cdc.domain.types import Wire
 from gpm_cdc.domain.values import GraphValue
 from gpm_cdc.projection.coalesce import Bindings, Planned
-from gpm_cdc.projection.plan import FieldRow, GraphPlan
+from gpm_cdc.projection.plan import FieldRow, GraphPlan, RowKey
+from gpm_cdc.verification.directory import held_key
 
 type Event = Relation | Insert | Update | Delete | Truncate
 
 
 class Key(NamedTuple):
-    """A row's key: as the graph gives it back and as the parameters that find it."""
+    """A row's key: as the graph gives it back, as the parameters that find it there, as Postgres prints it.
+
+    Of an element that only the graph has shown, the first is all there is.
+    """
 
     values: list[GraphValue]
-    parameters: list[Wire] | None
+    parameters: list[Wire] | None = None
+    text: RowKey | None = None
 
 
 class Touched:
@@ -59,14 +64,19 @@ class Touched:
 
     def _note(self, plan: Planned, row: FieldRow) -> bytes:
         parameters = plan.project_key(row)
-        values = [field.type.stored(wire) for field, wire in zip(plan.fields, parameters, strict=False)]
+        stored = [field.type.stored(wire) for field, wire in zip(plan.fields, parameters, strict=False)]
+        values = held_key(plan, stored)
         identity = canonical(values)
-        self._keys[plan][identity] = Key(values, parameters)
+        self._keys[plan][identity] = Key(values, parameters, row)  # type: ignore[arg-type]
         return identity
 
     def has(self, table: Planned, identity: bytes) -> bool:
         """Whether the row of `table` with this key was changed."""
         return identity in self._keys[table] or table in self.emptied
+
+    def identities(self, table: Planned) -> KeysView[bytes]:
+        """Every changed key of `table`, by identity, as it grows."""
+        return self._keys[table].keys()
 
     def keys(self, table: Planned) -> dict[bytes, Key]:
         """Every changed key of `table` so far; a copy."""

@@ -3,10 +3,12 @@
 import time
 from collections.abc import Callable
 
+from tests.patience import PATIENCE
+
 _POLL_SECONDS = 0.02
 
 
-def until[Answer](condition: Callable[[], Answer], what: str, seconds: float = 30.0) -> Answer:
+def until[Answer](condition: Callable[[], Answer], what: str, seconds: float = PATIENCE) -> Answer:
     """The first true answer of `condition`, asked again and again; TimeoutError, naming `what`, after `seconds`."""
     deadline = time.monotonic() + seconds
     while not (answer := condition()):

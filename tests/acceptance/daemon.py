@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.acceptance.condition import until
-
-_END_SECONDS = 60.0
+from tests.patience import PATIENCE
 
 
 class Daemon:
@@ -59,7 +58,7 @@ class Daemon:
 
         return until(found, f"log line {event!r} of process {self.pid}", seconds)[0]
 
-    def wait_end(self, seconds: float = _END_SECONDS) -> int:
+    def wait_end(self, seconds: float = PATIENCE) -> int:
         """The exit code."""
         return self._process.wait(seconds)
 
@@ -67,7 +66,7 @@ class Daemon:
         """Send a signal."""
         self._process.send_signal(number)
 
-    def stop(self, number: signal.Signals = signal.SIGTERM, seconds: float = _END_SECONDS) -> int:
+    def stop(self, number: signal.Signals = signal.SIGTERM, seconds: float = PATIENCE) -> int:
         """Ask it to end; the exit code."""
         self.send(number)
         return self.wait_end(seconds)

@@ -27,6 +27,7 @@ def _follows(stream: Stream) -> Daemon:
     return daemon
 
 
+@pytest.mark.long
 def test_edits_under_fire(stream: Stream) -> None:
     """500 random edits of real sources, the daemon killed 12 times right after one: equal in the end."""
     seed = int(os.environ.get("GPM_TEST_EDITS_SEED", "0")) or random.SystemRandom().randrange(1_000_000)

@@ -16,6 +16,7 @@ from tests import servers
 from tests.acceptance import bolt
 from tests.acceptance.condition import until
 from tests.acceptance.stream import LOCKED_CHECKPOINT
+from tests.patience import PATIENCE
 from tests.proxy import Direction, Proxy
 
 COMMITS = 100
@@ -49,7 +50,7 @@ class Answers:
             yield Statement(COUNT, keys)
 
         after = replace(self.checkpoint, position=Position(Lsn(self.checkpoint.position.lsn + 8)))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             await asyncio.gather(self.writer.write(steps, self.checkpoint, after), asyncio.to_thread(spoil))
         self.checkpoint = after
         return number

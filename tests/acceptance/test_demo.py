@@ -16,6 +16,9 @@ import pytest
 _SECONDS = 240
 """A bound for busy machines; on two idle cores the tour takes about one minute."""
 
+_LOADING = "follows Postgres's log"
+"""What the tour says when `gpm-cdc run` runs and the application begins to load."""
+
 pytestmark = pytest.mark.timeout(2 * _SECONDS)
 
 
@@ -74,6 +77,7 @@ def _wait(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.long
 def test_tour_ends_clean_and_leaves_nothing(place: Path) -> None:
     """Every part shows its result, the last line is the verdict, and no file and no process is left."""
     with _demo(place) as process:
@@ -97,10 +101,11 @@ def test_tour_ends_clean_and_leaves_nothing(place: Path) -> None:
     assert _processes(place) == []
 
 
+@pytest.mark.long
 def test_broken_off_tour_leaves_nothing(place: Path) -> None:
     """SIGTERM in the middle of it stops everything that it started, also what --keep would have left."""
     with _demo(place, "--keep") as process:
-        _read_until(process, "definitions and")
+        _read_until(process, _LOADING)
         process.terminate()
         output, _ = process.communicate(timeout=60)
     assert process.returncode == 3, output
@@ -109,10 +114,11 @@ def test_broken_off_tour_leaves_nothing(place: Path) -> None:
     _wait(lambda: _processes(place) == [])
 
 
+@pytest.mark.long
 def test_failing_tour_says_what_and_where(place: Path) -> None:
     """When `gpm-cdc run` dies, the tour stops, names it and its log, and leaves the logs of the servers too."""
     with _demo(place) as process:
-        _read_until(process, "definitions and")
+        _read_until(process, _LOADING)
         (daemon,) = [each for each in _processes(place) if each.cmdline()[-2:] == ["gpm_cdc", "run"]]
         daemon.kill()
         output, _ = process.communicate(timeout=60)

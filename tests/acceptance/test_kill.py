@@ -162,6 +162,7 @@ def plan(draw: random.Random) -> list[Moment]:
     return [*[Killing.in_snapshot] * KILLS_IN_SNAPSHOT, *later]
 
 
+@pytest.mark.long
 @pytest.mark.timeout(480)
 def test_killed_thirty_times_during_a_load(stream: Stream) -> None:
     """Whatever the moment of a kill -9, the next daemon goes on so that every commit is in the graph exactly once."""

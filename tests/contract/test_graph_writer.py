@@ -90,14 +90,14 @@ async def test_unknown_stream_has_no_checkpoint(subject: Subject) -> None:
 async def test_first_take_over_creates_the_checkpoint(subject: Subject) -> None:
     """A new stream begins in phase snapshot at 0/0."""
     taken = await subject.writer.take_over("s", "me")
-    assert taken == Checkpoint("s", Position(Lsn(0)), 1, "snapshot", "", 0, "", "", "me")
+    assert taken == Checkpoint("s", Position(Lsn(0)), 1, "snapshot", "", 0, "", "me")
     assert await subject.writer.checkpoint("s") == taken
 
 
 async def test_take_over_raises_the_epoch_and_keeps_the_rest(subject: Subject) -> None:
     """The next owner goes on where the one before has come to."""
     first = await subject.writer.take_over("s", "one")
-    after = replace(moved(first, 70), system_identifier="77", timeline=3, mapping_hash="m", schema_hash="h")
+    after = replace(moved(first, 70), system_identifier="77", timeline=3, mapping_hash="m", tables="t")
     await subject.writer.write(probe("a"), first, after)
     second = await subject.writer.take_over("s", "two")
     assert second == replace(after, epoch=2, owner="two")
@@ -130,7 +130,7 @@ async def test_former_owner_is_refused(subject: Subject) -> None:
 
 async def test_stream_without_checkpoint_is_refused(subject: Subject) -> None:
     """A checkpoint that was removed is not made up."""
-    gone = Checkpoint("s", Position(Lsn(0)), 1, "snapshot", "", 0, "", "", "me")
+    gone = Checkpoint("s", Position(Lsn(0)), 1, "snapshot", "", 0, "", "me")
     with pytest.raises(StreamTakenOver):
         await subject.writer.write(probe("a"), gone, moved(gone, 5))
     assert await subject.probes() == []

@@ -11,14 +11,14 @@ from neo4j.exceptions import TransientError
 
 from gpm_cdc.cypher.statement import Record, Statement, Statements
 from gpm_cdc.errors.base import GpmCdcError
+from gpm_cdc.errors.sink import GraphTransactionEnded
 from gpm_cdc.errors.stream import StreamTakenOver
 from gpm_cdc.sink.writer import Neo4jWriter, open_neo4j
 from tests.contract.test_graph_writer import PROBE, moved, probe
+from tests.patience import PATIENCE
 from tests.servers import Neo4jServer
 from tests.unit.mapping.tables import table
 from tests.unit.projection.plans import planned
-
-SECONDS = 30.0
 
 
 @asynccontextmanager
@@ -58,7 +58,7 @@ async def locked(server: Neo4jServer) -> AsyncIterator[neo4j.AsyncTransaction]:
 
 async def waiting_for_lock(server: Neo4jServer) -> None:
     """Return when some transaction waits for a lock."""
-    async with asyncio.timeout(SECONDS):
+    async with asyncio.timeout(PATIENCE):
         while True:
             rows = await server.query("SHOW TRANSACTIONS YIELD status RETURN status")
             if any(row["status"].startswith("Blocked") for row in rows):
@@ -216,13 +216,33 @@ async def test_write_outlasts_somebody_who_holds_the_checkpoint(neo4j: Neo4jServ
         before = await writer.take_over("s", "me")
         async with locked(neo4j) as transaction:
             writing = asyncio.create_task(writer.write(probe("a"), before, moved(before, 5)))
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout(PATIENCE):
                 while not troubles and not writing.done():  # noqa: ASYNC110 - the driver wakes nobody
                     await asyncio.sleep(0.05)
             assert not writing.done()
             await transaction.rollback()
         await writing
     assert await probes(neo4j) == ["a"]
+
+
+async def test_a_batch_that_needs_longer_gets_longer(neo4j: Neo4jServer) -> None:
+    """What cannot be done within a transaction's time is done in the end, and the next batch has the usual time."""
+    slow = "UNWIND range(1, $rows[0]) AS x WITH count(x) AS n CREATE (:Probe {name: 'slow', n: n})"
+    troubles: list[Exception] = []
+
+    def steps() -> Statements:
+        yield Statement(slow, [size])
+
+    async with opened(neo4j, transaction_timeout=1.0, troubles=troubles) as writer:
+        before = await writer.take_over("s", "me")
+        size = 2_000_000
+        while not troubles:
+            size *= 2
+            await writer.write(steps, before, moved(before, before.position.lsn + 1))
+            before = moved(before, before.position.lsn + 1)
+        assert {type(trouble) for trouble in troubles} == {GraphTransactionEnded}
+        assert len(troubles) < 5
+    assert await neo4j.query("MATCH (p:Probe {name: 'slow', n: $size}) RETURN count(p) AS c", size=size) == [{"c": 1}]
 
 
 async def test_prepare_makes_constraints_and_indexes_once(neo4j: Neo4jServer, writer: Neo4jWriter) -> None:
@@ -236,6 +256,7 @@ async def test_prepare_makes_constraints_and_indexes_once(neo4j: Neo4jServer, wr
     )
     assert sorted((row["label"], row["properties"], row["state"]) for row in rows) == [
         ("GpmCdcCheckpoint", ["stream"], "ONLINE"),
+        ("GpmCdcTouched", ["stream", "schema", "table", "state"], "ONLINE"),
         ("T x`y", ["a", "b"], "ONLINE"),
     ]
 

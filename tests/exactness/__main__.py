@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import os
-import random
 import sys
 import time
 from pathlib import Path
@@ -14,12 +13,11 @@ from tests import servers
 from tests.exactness import ledger
 from tests.exactness.ledger import Record
 from tests.exactness.machine import Machine
-from tests.exactness.running import Budget, Different, run_seed
+from tests.exactness.running import KEPT, Budget, Different, fresh_seed, run_seed
 from tests.exactness.script import Script
 
 HISTORIES = 2_000
 VERSIONS = "15,16,17,18"
-KEPT = Path(".exactness")
 
 
 def _variable(name: str, default: str) -> str:
@@ -37,7 +35,7 @@ def _record(version: int, seed: str, histories: int) -> Record:
     if seed:
         return next((record for record in known if record.seed == seed), Record(version, seed))
     unfinished = (record for record in known if record.histories < histories)
-    return next(unfinished, Record(version, str(random.SystemRandom().randrange(1, 1_000_000))))
+    return next(unfinished, Record(version, fresh_seed()))
 
 
 async def _run_version(version: int, graph: servers.Neo4jServer, seconds: float) -> None:

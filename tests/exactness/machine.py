@@ -1,17 +1,15 @@
 """Runs a history: tables, stream and oracle side by side."""
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
 
 import psycopg
 
 from gpm_cdc.cypher import statement as cypher_statement
-from gpm_cdc.errors.stream import EndpointTakenOver
 from gpm_cdc.mapping.inference import infer
 from gpm_cdc.mapping.text import render
 from gpm_cdc.runtime.daemon import Orders
@@ -27,20 +25,19 @@ SESSIONS = 2
 _LOCK_TIMEOUT = "20ms"
 """A session that waits for another one waits for nothing: both are moved on by one hand."""
 
-_BY_DESIGN = (EndpointTakenOver,)
-"""Errors that end a stream where going on would make the graph wrong, if the tables gave reason for them."""
+_PATIENCE = 5.0
+"""Seconds: a comparison takes one."""
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What happened in a history. `stops` are those by design, by their code."""
+    """What happened in a history. `refused` are statements that Postgres did not take."""
 
     transactions: int = 0
     refused: int = 0
     comparisons: int = 0
     crashes: int = 0
     copies: int = 0
-    stops: Counter[str] = field(default_factory=Counter)
 
 
 class Session:
@@ -107,15 +104,19 @@ class Session:
 
 
 class Machine:
-    """Runs scripts, one after the other, in one database and one graph."""
+    """Runs scripts, one after the other, in one database and one graph.
+
+    Constraints and indexes stay for the next script if it has the same schema: Neo4j forgets its plans with them.
+    """
 
     def __init__(self, database: Database, graph: Neo4jServer) -> None:
         self._database = database
         self._graph = graph
+        self._prepared_for: tuple[object, ...] | None = None
 
     async def run(self, script: Script) -> Outcome:
         """Run `script` from an empty schema and an empty graph; AssertionError, or the stream's error, if it fails."""
-        await asyncio.to_thread(self._graph.wipe)
+        await self._empty_graph(script)
         async with AsyncExitStack() as stack:
             connections = [await stack.enter_async_context(await self._database.connect()) for _ in range(SESSIONS + 1)]
             await _make_schema(connections[-1], script)
@@ -125,7 +126,22 @@ class Machine:
             if script.inferred:
                 mapping = await _inferred(connections[-1]) or mapping
             stack.enter_context(patch.object(cypher_statement, "ROWS_PER_STATEMENT", script.statement_rows))
-            return await _History(self._database, self._graph, script, mapping, connections).run()
+            outcome = await _History(self._database, self._graph, script, mapping, connections).run()
+        self._prepared_for = _shape(script)
+        return outcome
+
+    async def _empty_graph(self, script: Script) -> None:
+        """What a failed history left behind, open transactions included, goes whole."""
+        same, self._prepared_for = self._prepared_for == _shape(script), None
+        if same:
+            await self._graph.query("MATCH (n) DETACH DELETE n")
+        else:
+            await asyncio.to_thread(self._graph.wipe)
+
+
+def _shape(script: Script) -> tuple[object, ...]:
+    """What decides which constraints and indexes the graph gets."""
+    return script.schema, script.mapping, script.inferred
 
 
 async def _make_schema(connection: Connection, script: Script) -> None:
@@ -165,8 +181,6 @@ class _History:
         self._control = connections[-1]
         self._sessions = [Session(connection, script.mend) for connection in connections[:-1]]
         self._prepared: set[str] = set()
-        self._holders: dict[str, int] = {}
-        self._reason = False
         self._stack = AsyncExitStack()
         self._stream: Pipeline | None = None
         self.outcome = Outcome()
@@ -186,7 +200,7 @@ class _History:
 
     @asynccontextmanager
     async def _following(self, orders: Orders, crash: int = 0) -> AsyncIterator[Pipeline]:
-        settings: dict[str, object] = {"keepalive_interval": 0.02, **self._script.settings}
+        settings: dict[str, object] = {"keepalive_interval": 0.005, **self._script.settings}
         cut: tuple[int, Moment] | None = (crash, "inside") if crash else None
         async with following(self._database, self._graph, self._mapping, orders, cut=cut, **settings) as stream:
             yield stream
@@ -195,7 +209,6 @@ class _History:
         """The stream, begun at the first use."""
         if self._stream is None:
             self._stream = await self._stack.enter_async_context(self._following(Orders()))
-            await self._observe()
         return self._stream
 
     async def _stop(self) -> None:
@@ -250,7 +263,6 @@ class _History:
             self._prepared.add(step.name)
         elif step.end == "COMMIT" and session.changed:
             self.outcome.transactions += 1
-            await self._observe()
 
     async def _finish(self, name: str, *, commit: bool) -> None:
         if name not in self._prepared:
@@ -259,35 +271,27 @@ class _History:
         await self._control.execute(f"{'COMMIT' if commit else 'ROLLBACK'} PREPARED '{name}'".encode())
         if commit:
             self.outcome.transactions += 1
-            await self._observe()
 
     async def _finish_all(self) -> None:
         for name in sorted(self._prepared):
             await self._finish(name, commit=True)
 
-    async def _observe(self) -> None:
-        """Note who holds which key: one that changed hands since the last comparison is a reason to stop."""
-        for query in self._script.holders:
-            found = await self._control.execute(query.encode())
-            for key, holder in await found.fetchall():
-                self._reason |= self._holders.setdefault(key, holder) != holder
-
     async def _compare(self) -> None:
         stream = await self._running()
         stream.gate.set()
-        try:
-            await stream.check()
-        except _BY_DESIGN as stop:
-            if not self._reason:
-                raise
-            self.outcome.stops[stop.code] += 1
-            await self._recopy(0)
-            assert self._stream is not None
-            await self._stream.check()
+        await self._checked(stream)
         self.outcome.comparisons += 1
-        self._holders.clear()
-        self._reason = False
-        await self._observe()
+
+    async def _checked(self, stream: Pipeline) -> None:
+        """Compare. A table that is read again waits for prepared transactions, so these end if it takes long."""
+        checking = asyncio.ensure_future(stream.check())
+        try:
+            await asyncio.wait({checking}, timeout=_PATIENCE)
+            if not checking.done():
+                await self._finish_all()
+            await checking
+        finally:
+            checking.cancel()
 
     async def _recopy(self, crash: int) -> None:
         """End the stream and begin a new one over its graph; slots wait for open transactions, so these end first."""

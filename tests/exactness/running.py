@@ -1,6 +1,7 @@
 """Runs the histories of a seed until time or number is up; a failing one is made small and told."""
 
 import contextlib
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,10 @@ FAILURES = (AssertionError, GpmCdcError, TimeoutError)
 """What a history can fail with; anything else is a mistake of the machine."""
 
 
+KEPT = Path(".exactness")
+"""Where the script of a failure is left."""
+
+
 @dataclass(frozen=True, slots=True)
 class Budget:
     """When to end: a number of histories of the seed, those counted before included, or a moment (time.monotonic)."""
@@ -27,7 +32,12 @@ class Budget:
 
 
 class Different(AssertionError):
-    """A history failed; the message has all that replays it."""
+    """A history failed; the message has all that replays it, also where nothing else is left of the run."""
+
+
+def fresh_seed() -> str:
+    """A seed that depends on nothing."""
+    return str(random.SystemRandom().randrange(1, 1_000_000))
 
 
 async def run_seed(
@@ -63,8 +73,16 @@ async def _different(machine: Machine, script: Script, error: BaseException, sec
     _keep(script, path)
     small = await shrink(script, fails, seconds=seconds)
     _keep(small, path)
-    again = f"replay it with: python -m tests.exactness {path}"
-    return Different(f"history {script.origin} on Postgres {script.version}: {error}\n{again}\n{small.sql()}")
+    seed = script.origin.rpartition(".")[0]
+    lines = (
+        f"history {script.origin} on Postgres {script.version}: {error}",
+        f"all histories of the seed: GPM_TEST_EXACTNESS_SEED={seed}",
+        f"this one, made small: make exactness SCRIPT={path}",
+        small.sql(),
+        f"-- what {path} holds:",
+        small.dump(),
+    )
+    return Different("\n".join(lines))
 
 
 def _keep(script: Script, path: Path) -> None:

@@ -90,8 +90,7 @@ _KINDS: Mapping[str, type[Step]] = {
 class Script:
     """A whole history. `settings` are the stream's, `statement_rows` the rows of one Cypher statement.
 
-    `mend` are statements that make a transaction committable whose deferred constraints do not hold, `holders` queries
-    that tell (row, key) of every table whose keys may change hands under relationship tables.
+    `mend` are statements that make a transaction committable whose deferred constraints do not hold.
     """
 
     origin: str
@@ -102,7 +101,6 @@ class Script:
     statement_rows: int
     steps: tuple[Step, ...]
     mend: tuple[str, ...] = ()
-    holders: tuple[str, ...] = ()
     inferred: bool = field(default=False)
 
     def with_steps(self, steps: tuple[Step, ...]) -> Self:
@@ -118,7 +116,7 @@ class Script:
         """What `dump` wrote."""
         facts: dict[str, Any] = json.loads(text)
         facts["steps"] = tuple(_step(step) for step in facts["steps"])
-        for name in ("schema", "mend", "holders"):
+        for name in ("schema", "mend"):
             facts[name] = tuple(facts[name])
         return cls(**facts)
 

@@ -27,7 +27,8 @@ class Statements:
         self._schema = schema
         self._key_types = key_types
         self._fresh = 100
-        self._entries = {name: self._pool(schema.table(name)) for name in sorted(_guarded(schema))}
+        self._kept = _guarded(schema)
+        self._entries = {name: self._pool(schema.table(name)) for name in sorted(self._kept)}
         self._kinds: list[tuple[Callable[[], str], int]] = [
             (self._insert, 26),
             (self._insert_several, 5),
@@ -73,7 +74,7 @@ class Statements:
         return self._dice.choice(self._schema.tables)
 
     def _guarded(self, table: Table) -> bool:
-        return table.name in self._entries
+        return table.name in self._kept
 
     def _kind(self, table: Table, column: str) -> KeyType:
         """The key type of a key or code column, or of the column that a reference leads to."""
@@ -110,7 +111,13 @@ class Statements:
         return pool
 
     def _text(self, table: Table, column: str, number: int) -> str:
-        return literal(self._kind(table, column).value(number))
+        """A value, written in any of its ways.
+
+        In one way where keys must not change hands: a key deleted and inserted in another spelling has a new holder.
+        """
+        kind, own = self._kind(table, column), table.column(column)
+        free = own.part == "reference" or not self._guarded(table)
+        return literal(kind.value(number, self._dice.randrange(12) if free and own.sql == kind.sql else 0))
 
     def _entry(self, table: Table) -> Entry:
         """A primary key, and the code that goes with it."""

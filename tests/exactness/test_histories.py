@@ -1,14 +1,12 @@
-"""Random histories over random schemas, for a while, always the same ones.
+"""Random histories over random schemas, for a while, other ones each time.
 
-So a red test is about the change at hand. GPM_TEST_EXACTNESS_SEED draws others, GPM_TEST_EXACTNESS_SECONDS says how
-long (default 40); `make exactness` goes on with fresh ones and counts them.
+The seed is in the summary of the run, in the report of the tests, and in the message of a failure, with the script that
+replays it. GPM_TEST_EXACTNESS_SEED draws the same again, GPM_TEST_EXACTNESS_SECONDS says how long (default 40).
 """
 
 import os
-import sys
 import time
-from collections.abc import AsyncIterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 import pytest_asyncio
@@ -16,10 +14,9 @@ import pytest_asyncio
 from tests import servers
 from tests.exactness.ledger import Record
 from tests.exactness.machine import Machine
-from tests.exactness.running import Budget, run_seed
+from tests.exactness.running import KEPT, Budget, fresh_seed, run_seed
 from tests.servers import Neo4jServer
 
-SEED = "20261126"
 SECONDS = float(os.environ.get("GPM_TEST_EXACTNESS_SECONDS") or "40")
 SHRINKING_SECONDS = 60.0
 
@@ -34,13 +31,13 @@ async def machine(neo4j_server: Neo4jServer) -> AsyncIterator[Machine]:
 
 @pytest.mark.timeout(SECONDS + SHRINKING_SECONDS + 120)
 async def test_random_histories_of_random_schemas(
-    machine: Machine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    machine: Machine, record_property: Callable[[str, object], None]
 ) -> None:
-    """Whatever the tables, the mapping and the transactions are, the graph equals the tables, or the stream stops."""
-    seed = os.environ.get("GPM_TEST_EXACTNESS_SEED") or SEED
+    """Whatever the tables, the mapping and the transactions are, the graph equals the tables."""
+    seed = os.environ.get("GPM_TEST_EXACTNESS_SEED") or fresh_seed()
+    record_property("exactness seed", seed)
     record = Record(18, seed)
     budget = Budget(1_000_000, time.monotonic() + SECONDS, SHRINKING_SECONDS)
-    await run_seed(machine, record, budget, lambda _: None, tmp_path)
-    with capsys.disabled():
-        sys.stdout.write(f" exactness seed {seed}: {record.histories} histories, {record.transactions} transactions ")
+    await run_seed(machine, record, budget, lambda _: None, KEPT)
+    record_property("exactness", f"{record.histories} histories, {record.transactions} transactions")
     assert record.transactions

@@ -16,30 +16,52 @@ class ColumnType:
 class KeyType:
     """A type that can be a key. `pattern` makes a value of a number below ten thousand: each number its own value.
 
-    `alike` are types of foreign keys whose values equal those of this one exactly when they print the same.
+    `others` make values that Postgres calls equal to that one, written differently. `alike` are types of foreign keys
+    whose values can equal those of this one, and which read what `pattern` writes; `declared` those that need the
+    foreign key to say how they are compared.
     """
 
     sql: str
     pattern: str
     alike: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    declared: tuple[str, ...] = ()
 
-    def value(self, number: int) -> str:
-        """The text of the value with this number."""
-        return self.pattern.format(number=number, day=1 + number % 28, month=1 + number // 28 % 12, year=1990 + number)
+    def value(self, number: int, way: int = 0) -> str:
+        """The text of the value with this number, in one of the ways to write it."""
+        patterns = (self.pattern, *self.others)
+        return patterns[way % len(patterns)].format(
+            number=number,
+            day=1 + number % 28,
+            month=1 + number // 28 % 12,
+            year=1990 + number,
+            days=30 * number,
+            hours=720 * number,
+        )
 
 
 KEY_TYPES = (
     KeyType("int", "{number}", ("int8", "int2")),
     KeyType("int", "{number}"),
     KeyType("int8", "-{number}00000000000"),
-    KeyType("text", "k{number} \\ 'ü'", ("varchar",)),
-    KeyType("varchar(40)", "{number}", ("text",)),
+    KeyType("text", "k{number} \\ 'ü'", ("varchar",), declared=("char(12)",)),
+    KeyType("varchar(40)", "{number}", ("text",), declared=("char(5)",)),
     KeyType("uuid", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd38{number:04}"),
     KeyType("date", "{year:04}-02-03"),
     KeyType("timestamptz", "{year:04}-02-03 04:05:06.000007+05:30"),
     KeyType("timestamp", "{year:04}-02-03 04:05:06.1"),
-    KeyType("numeric(9,2)", "{number}.50"),
-    KeyType("char(6)", "{number}"),
+    KeyType("numeric(9,2)", "{number}.50", ("numeric", "numeric(30,1)")),
+    KeyType("numeric", "{number}", ("int", "int8", "numeric(20,3)"), ("{number}.0", "{number}.000")),
+    KeyType("numeric", "-{number}.25", ("numeric(9,3)",), ("-{number}.250", "-{number}.2500")),
+    KeyType("numeric(38,4)", "{number}0000000000000000000.5", ("numeric",)),
+    KeyType("char(6)", "{number}", ("char(9)", "char(5)"), declared=("text", "varchar")),
+    KeyType(
+        "interval",
+        "{number} mons",
+        (),
+        ("{days} days", "{hours}:00:00", "-1 days {days} days 24:00:00"),
+    ),
+    KeyType("citext", "Ä{number}k", (), ("ä{number}K", "ä{number}k")),
     KeyType("bytea", "\\x00ff{number:04}"),
     KeyType("inet", "10.0.{month}.{day}"),
     KeyType("positive", "{number}"),
@@ -104,6 +126,7 @@ DATA_TYPES = (
 )
 
 TYPES_SQL = (
+    "CREATE EXTENSION citext",
     "CREATE TYPE mood AS ENUM ('calm', 'wild', 'it''s')",
     "CREATE TYPE pair AS (one int, other text)",
     "CREATE DOMAIN positive AS int CHECK (VALUE > 0)",

@@ -9,7 +9,7 @@ import neo4j
 
 from tests.oracle.actual import actual_graph
 from tests.oracle.differ import differences
-from tests.oracle.expected import expected_graph
+from tests.oracle.expected import Tables, expected_graph
 from tests.oracle.graph import Claim, Graph, Node, Relationship
 from tests.oracle.mapping_file import MappingFileError
 from tests.oracle.value import Value
@@ -20,6 +20,7 @@ __all__ = [
     "MappingFileError",
     "Node",
     "Relationship",
+    "Tables",
     "Value",
     "actual_graph",
     "assert_equal",

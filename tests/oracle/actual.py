@@ -8,7 +8,7 @@ from neo4j.spatial import Point
 from tests.oracle.graph import Graph, Node, Relationship
 from tests.oracle.value import Properties, Value, float_value, list_value
 
-_CHECKPOINT = "GpmCdcCheckpoint"
+_OURS = {"GpmCdcCheckpoint", "GpmCdcTouched"}
 _NANOSECONDS = 1_000_000_000
 
 _COMPONENTS = {
@@ -38,12 +38,12 @@ _RELATIONSHIPS = f"MATCH (a)-[r]->(b) RETURN elementId(a), type(r), elementId(b)
 
 
 def actual_graph(driver: neo4j.Driver, database: str | None = None) -> Graph:
-    """Everything in the database except checkpoints. Writers must be still: two statements read it."""
+    """Everything in the database except checkpoints and journals. Writers must be still: two statements read it."""
     with driver.session(database=database, default_access_mode=neo4j.READ_ACCESS) as session:
         nodes = tuple(
             Node(handle, frozenset(labels), _properties(properties))
             for handle, labels, properties in session.run(_NODES)
-            if _CHECKPOINT not in labels
+            if _OURS.isdisjoint(labels)
         )
         handles = {node.handle for node in nodes}
         relationships = tuple(

@@ -1,11 +1,15 @@
 """The graph that should exist: every row of every mapped table taken through the rules, one by one."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
+import psycopg
 from psycopg import sql
 
 from tests.oracle.graph import Claim, Graph, Node, Relationship
+from tests.oracle.joins import Shared, shared_of
 from tests.oracle.mapping_file import (
     ByColumn,
     Columns,
@@ -26,9 +30,29 @@ def expected_graph(dsn: str, mapping: Path | str) -> Graph:
 
     Raises MappingFileError when file and tables do not fit together.
     """
-    described = read_mapping(mapping)
-    with Snapshot.of(dsn) as snapshot:
-        return _Projection(snapshot, described).graph()
+    with Tables.of(dsn) as tables:
+        return tables.graph(mapping)
+
+
+class Tables:
+    """The tables under a DSN for whoever asks often: a new connection costs more than a reading."""
+
+    def __init__(self, connection: psycopg.Connection) -> None:
+        self._connection = connection
+
+    @classmethod
+    @contextmanager
+    def of(cls, dsn: str) -> Iterator[Self]:
+        """Open the connection, and close it on leaving."""
+        # Prepared, a text would fail once its tables had been made anew with other columns.
+        with psycopg.connect(dsn, prepare_threshold=None) as connection:
+            yield cls(connection)
+
+    def graph(self, mapping: Path | str) -> Graph:
+        """As `expected_graph`."""
+        described = read_mapping(mapping)
+        with Snapshot.of(self._connection) as snapshot:
+            return _Projection(snapshot, described).graph()
 
 
 class _Projection:
@@ -57,11 +81,20 @@ class _Projection:
         columns = _node_columns(node, table)
         discriminator = node.labels_from
         fixed = frozenset((node.label, *node.extra_labels))
-        for handle, chosen, *texts in self._snapshot.rows(_select(table, discriminator, columns)):
+        shared = self._shared(node, columns)
+        for handle, chosen, *texts in self._snapshot.rows(_select(table, discriminator, columns, shared)):
             labels = fixed
             if discriminator is not None and chosen is not None and chosen in discriminator.values:
                 labels = fixed | {discriminator.values[chosen]}
-            yield Node(str(handle), labels, _properties(columns, node.columns, tuple(texts)), node.label)
+            properties = _properties(columns, node.columns, tuple(texts[: len(columns)]))
+            forms = zip(shared, texts[len(columns) :], strict=True)
+            properties |= {form.property_of(node.columns): form.value(text) for form, text in forms if text is not None}
+            yield Node(str(handle), labels, properties, node.label)
+
+    def _shared(self, node: NodeTable, columns: tuple[Column, ...]) -> tuple[Shared, ...]:
+        """What nodes bear for references, of columns that are properties."""
+        shared = shared_of(node, self._mapping, self._snapshot)
+        return tuple(form for form in shared if form.column in columns)
 
     def _foreign_key_relationships(self, node: NodeTable, foreign_key: ForeignKey) -> Iterator[Relationship]:
         own = self._snapshot.table(node.table)
@@ -107,7 +140,9 @@ class _Projection:
                 raise MappingFileError(message)
             keys[node.label] = node.key_properties
             columns = _node_columns(node, self._snapshot.table(node.table))
-            node_properties[node.label] = frozenset(node.columns.property_of(column.name) for column in columns)
+            own = {node.columns.property_of(column.name) for column in columns}
+            own |= {form.property_of(node.columns) for form in self._shared(node, columns)}
+            node_properties[node.label] = frozenset(own)
             labels |= {node.label, *node.extra_labels, *(node.labels_from.values.values() if node.labels_from else ())}
             for foreign_key in node.foreign_keys:
                 target = self._mapping.node(foreign_key.reference.target).label
@@ -186,8 +221,11 @@ def _selected(chooser: ByColumn | None, columns: tuple[Column, ...]) -> sql.Comp
     return sql.SQL("SELECT {}").format(sql.SQL(", ").join(wanted))
 
 
-def _select(table: Table, chooser: ByColumn | None, columns: tuple[Column, ...]) -> sql.Composed:
-    return sql.SQL("{} FROM {}").format(_selected(chooser, columns), table.rows("own"))
+def _select(
+    table: Table, chooser: ByColumn | None, columns: tuple[Column, ...], shared: tuple[Shared, ...]
+) -> sql.Composed:
+    forms = sql.SQL("").join(sql.SQL(", {}").format(form.selected("own")) for form in shared)
+    return sql.SQL("{}{} FROM {}").format(_selected(chooser, columns), forms, table.rows("own"))
 
 
 def _properties(columns: tuple[Column, ...], described: Columns, texts: Row) -> Properties:

@@ -23,6 +23,7 @@ _SETTINGS = {
     "lc_monetary": "C",
     "row_security": "off",
 }
+_SET = f"SELECT {', '.join('pg_catalog.set_config(%s, %s, true)' for _ in _SETTINGS)}".encode()
 
 # Every schema, so that the = of an extension's type is found wherever the extension lives.
 _SEARCH_PATH = """
@@ -125,16 +126,16 @@ class Snapshot:
             for oid, name, kind, base, modifier, element, delimiter in self._texts(_TYPES)
         }
         self._tables: dict[TableName, Table] = {}
+        self._foreign_keys: dict[tuple[int, int], list[dict[tuple[str, str], _EqualPair]]] = {}
 
     @classmethod
     @contextmanager
-    def of(cls, dsn: str) -> Iterator[Self]:
-        """The database as it is now, the settings that shape texts pinned."""
-        with psycopg.connect(dsn) as connection:
-            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-            connection.read_only = True
-            for name, value in _SETTINGS.items():
-                connection.execute("SELECT pg_catalog.set_config(%s, %s, true)", (name, value))
+    def of(cls, connection: psycopg.Connection) -> Iterator[Self]:
+        """The database as it is now, the settings that shape texts pinned. The connection must be idle."""
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        connection.read_only = True
+        with connection.transaction():
+            connection.execute(_SET, [part for setting in _SETTINGS.items() for part in setting])
             connection.execute(_SEARCH_PATH)
             yield cls(connection)
 
@@ -174,6 +175,10 @@ class Snapshot:
             conditions.append(sql.SQL("{} {} {}").format(left, operator, right))
         return sql.SQL(" AND ").join(conditions)
 
+    def declares(self, own: Table, target: Table, reference: Reference) -> bool:
+        """Whether a foreign key says what `reference` says."""
+        return bool(self._equality(own, target, reference))
+
     def _texts(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[str, ...]]:
         rows = self._connection.execute(query, parameters).fetchall()
         return [tuple(str(value) for value in row) for row in rows]
@@ -201,10 +206,16 @@ class Snapshot:
     def _equality(self, own: Table, target: Table, reference: Reference) -> dict[tuple[str, str], _EqualPair]:
         """The operators of the foreign key over exactly these pairs of columns; empty when none is declared."""
         wanted = set(zip(reference.columns, reference.target_columns, strict=True))
-        constraints: dict[str, dict[tuple[str, str], _EqualPair]] = {}
-        for constraint, column, target_column, *pair in self._texts(_FOREIGN_KEYS, (own.oid, target.oid)):
-            constraints.setdefault(constraint, {})[column, target_column] = _EqualPair(*pair)
-        return next((pairs for pairs in constraints.values() if pairs.keys() == wanted), {})
+        return next((pairs for pairs in self._constraints(own, target) if pairs.keys() == wanted), {})
+
+    def _constraints(self, own: Table, target: Table) -> list[dict[tuple[str, str], _EqualPair]]:
+        """The foreign keys from `own` to `target`."""
+        if (own.oid, target.oid) not in self._foreign_keys:
+            found: dict[str, dict[tuple[str, str], _EqualPair]] = {}
+            for constraint, column, target_column, *pair in self._texts(_FOREIGN_KEYS, (own.oid, target.oid)):
+                found.setdefault(constraint, {})[column, target_column] = _EqualPair(*pair)
+            self._foreign_keys[own.oid, target.oid] = list(found.values())
+        return self._foreign_keys[own.oid, target.oid]
 
 
 def _cast(value: sql.Composable, type_name: str) -> sql.Composable:

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, event, text
 from gpm_cdc.codegraph import Loader, Step
 from tests.integration.codegraph.edits import edits, originals
 
-SEQUENCES = 12
+SEQUENCES = 6
 EDITS = 25
 
 _RESOLVED = """
@@ -50,6 +50,7 @@ def tables(engine: Engine, project: str) -> Mapping[str, set[tuple[Any, ...]]]:
         return found
 
 
+@pytest.mark.long
 def test_any_sequence_of_edits_ends_as_a_fresh_load(engine: Engine) -> None:
     """Real files; renamings, deletions, duplicates, imports, broken syntax, moved and deleted files."""
     seed = int(os.environ.get("GPM_TEST_EDITS_SEED", "0")) or random.SystemRandom().randrange(1_000_000)

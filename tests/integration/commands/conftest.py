@@ -19,6 +19,7 @@ from gpm_cdc.ports.observer import BatchReport
 from gpm_cdc.runtime.daemon import Daemon, Orders
 from gpm_cdc.runtime.status import read_status
 from tests import servers
+from tests.patience import PATIENCE
 
 TABLES = """
 CREATE TABLE customers (id int PRIMARY KEY, name text);
@@ -41,7 +42,6 @@ type = "CUSTOMER"
 target = "public.customers"
 target_columns = ["id"]
 """
-_START_SECONDS = 30.0
 _POLL_SECONDS = 0.02
 
 
@@ -89,7 +89,7 @@ class Shop:
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             group.create_task(Daemon(self.settings, self.mapping, Orders(), _Silent()).run(stop))
-            async with asyncio.timeout(_START_SECONDS):
+            async with asyncio.timeout(PATIENCE):
                 await self._started()
             yield
             stop.set()

@@ -5,6 +5,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from pydantic import SecretStr
 
+from gpm_cdc.cypher import retiring
 from gpm_cdc.cypher.statement import Statement, Statements
 from gpm_cdc.errors.source import StreamOwned
 from gpm_cdc.errors.stream import StreamTakenOver
@@ -32,7 +33,7 @@ async def test_stream_ends_and_the_graph_stays(shop: Shop) -> None:
 
 async def test_graph_goes_with_it_and_the_users_own_stays(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the mapping owns is deleted in small transactions, with our constraints; the users' labels stay."""
-    monkeypatch.setattr(removal, "DELETES_PER_TRANSACTION", 10)
+    monkeypatch.setattr(retiring, "DELETES_PER_TRANSACTION", 10)
     await shop.sql("INSERT INTO customers SELECT g, 'more' FROM generate_series(10, 30) AS g")
     await shop.begin()
     await shop.neo4j.query("MATCH (c:Customer {id: 1}) CREATE (:Tag {id: 1})-[:MARKS]->(c)")

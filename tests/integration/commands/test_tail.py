@@ -11,8 +11,7 @@ import pytest
 from gpm_cdc.errors.run import PublicationAbsent
 from gpm_cdc.runtime.tail import TracedTransaction, tail
 from tests.integration.commands.conftest import Shop
-
-_SECONDS = 30.0
+from tests.patience import PATIENCE
 
 
 async def follow(shop: Shop, ready: asyncio.Event, count: int) -> list[TracedTransaction]:
@@ -31,7 +30,7 @@ async def test_transactions_come_with_their_statements_and_leave_no_trace(shop: 
     await shop.publish()
     before = await shop.traces()
     ready = asyncio.Event()
-    async with asyncio.timeout(_SECONDS):
+    async with asyncio.timeout(PATIENCE):
         following = asyncio.create_task(follow(shop, ready, 2))
         await ready.wait()
         await shop.sql("BEGIN; INSERT INTO customers VALUES (3, 'three'); UPDATE orders SET customer_id = 3; COMMIT")
@@ -68,7 +67,7 @@ async def test_interrupt_ends_it_well(shop: Shop, tmp_path: Path) -> None:
     )  # fmt: skip
     assert process.stdout is not None
     assert process.stderr is not None
-    async with asyncio.timeout(_SECONDS):
+    async with asyncio.timeout(PATIENCE):
         assert b"Following" in await process.stderr.readline()
         await shop.sql("UPDATE customers SET name = 'uno' WHERE id = 1")
         document = json.loads(await process.stdout.readline())

@@ -6,6 +6,7 @@ from gpm_cdc.domain.lsn import Lsn, parse
 from gpm_cdc.errors.run import StreamUnknown, WaitExpired
 from gpm_cdc.runtime.wait import wait
 from tests.integration.commands.conftest import Shop
+from tests.patience import PATIENCE
 
 
 async def test_own_write_is_in_the_graph_afterwards(shop: Shop) -> None:
@@ -15,7 +16,7 @@ async def test_own_write_is_in_the_graph_afterwards(shop: Shop) -> None:
             await connection.execute("INSERT INTO customers VALUES (3, 'three')")
             cursor = await connection.execute("SELECT pg_current_wal_lsn()::text")
             target = parse((await cursor.fetchall())[0][0])
-        reached = await wait(shop.settings, target, timeout=30)
+        reached = await wait(shop.settings, target, timeout=PATIENCE)
         assert reached >= target
         found = await shop.neo4j.query("MATCH (n:Customer {id: 3}) RETURN n.name AS name")
         assert found == [{"name": "three"}]
@@ -25,7 +26,7 @@ async def test_without_a_position_it_is_what_is_committed_now(shop: Shop) -> Non
     """A stream that runs gets there although nothing else is written."""
     async with shop.running():
         await shop.sql("INSERT INTO customers VALUES (4, 'four')")
-        await wait(shop.settings, timeout=30)
+        await wait(shop.settings, timeout=PATIENCE)
         assert await shop.neo4j.query("MATCH (n:Customer {id: 4}) RETURN count(n) AS n") == [{"n": 1}]
 
 
@@ -42,7 +43,7 @@ async def test_time_is_up(shop: Shop) -> None:
 async def test_graph_without_a_checkpoint(shop: Shop) -> None:
     """A stream that is not there is not waited for."""
     with pytest.raises(StreamUnknown) as caught:
-        await wait(shop.settings, Lsn(1), timeout=30)
+        await wait(shop.settings, Lsn(1), timeout=PATIENCE)
     assert shop.settings.stream in str(caught.value)
 
 

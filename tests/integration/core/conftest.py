@@ -1,8 +1,11 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
+import pytest
 import pytest_asyncio
 
+from gpm_cdc.replication.rereading import Rereads
+from gpm_cdc.runtime.rereading import Rereading
 from tests import servers
 from tests.integration.core.pipeline import Pipeline, following
 from tests.integration.core.world import MAPPING, SCHEMA, TABLES
@@ -28,6 +31,26 @@ class World:
         await stream.execute(f"TRUNCATE {', '.join(TABLES)}")
         await stream.caught_up()
         return stream
+
+
+class Counted:
+    """How often something happened."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
+@pytest.fixture
+def rereadings(monkeypatch: pytest.MonkeyPatch) -> Counted:
+    """How often a stream has begun to read tables again."""
+    counted, run = Counted(), Rereading.run
+
+    async def counting(*arguments: object, **named: object) -> Rereads:
+        counted.count += 1
+        return await run(*arguments, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Rereading, "run", counting)
+    return counted
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")

@@ -1,7 +1,7 @@
 """A stream inside this process: a daemon between a test's database and the graph, with a gate before the graph."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Literal
 from unittest.mock import patch
@@ -10,6 +10,7 @@ import neo4j
 import psycopg
 
 from gpm_cdc.config.settings import Settings
+from gpm_cdc.cypher.journal import Note
 from gpm_cdc.cypher.statement import Statements
 from gpm_cdc.domain.lsn import ZERO, Lsn
 from gpm_cdc.mapping.text import parse
@@ -22,12 +23,10 @@ from gpm_cdc.runtime.daemon import Daemon, Orders
 from gpm_cdc.runtime.graph import open_writer
 from gpm_cdc.sink.writer import Neo4jWriter, Notice
 from gpm_cdc.source.system import current_position
-from tests.oracle import actual_graph, differences, expected_graph
+from tests.oracle import Tables, actual_graph, differences
 from tests.oracle.graph import Graph
+from tests.patience import PATIENCE
 from tests.servers import Database, Neo4jServer
-
-SECONDS = 30.0
-"""How long anything may take that has to happen."""
 
 type Steps = Callable[[], Statements]
 type Moment = Literal["before", "inside", "after"]
@@ -57,16 +56,22 @@ class Progress:
 
     def batch_applied(self, report: BatchReport) -> None:
         """As the port says."""
-        self.position = report.position
         self.batches.append(report)
-        self.moved.set()
+        if report.phase == "streaming":
+            self.position = report.position
+            self.moved.set()
 
 
 class Pipeline:
     """A running stream. SQL goes through `execute`; `check` waits until it is in the graph and compares."""
 
     def __init__(
-        self, connection: psycopg.AsyncConnection[Any], dsn: str, mapping: str, driver: neo4j.Driver, progress: Progress
+        self,
+        connection: psycopg.AsyncConnection[Any],
+        tables: Tables,
+        mapping: str,
+        driver: neo4j.Driver,
+        progress: Progress,
     ) -> None:
         self.connection = connection
         self.gate = asyncio.Event()
@@ -75,7 +80,8 @@ class Pipeline:
         self.arrived = asyncio.Event()
         self.progress = progress
         self.driver = driver
-        self._dsn = dsn
+        self.name = connection.info.dbname
+        self._tables = tables
         self._mapping = mapping
         self.task: asyncio.Task[None] | None = None
         self.start: Callable[[], None] = lambda: None
@@ -144,16 +150,22 @@ class Pipeline:
     async def drained(self) -> None:
         """Wait until everything committed so far was received; with the gate shut it waits to be written."""
         target = await current_position(self.connection)
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(PATIENCE):
             while self.received < target:
                 self.arrived.clear()
                 await self.arrived.wait()
 
-    async def caught_up(self) -> None:
-        """Wait until everything committed so far is in the graph; raise what ended the stream, if it ended."""
+    async def caught_up(self, *, told: bool = True) -> None:
+        """Wait until everything committed so far is in the graph; raise what ended the stream, if it ended.
+
+        A message comes last, unless it must not be `told` any: when the stream has it, whatever was done before can be
+        seen in the catalogue.
+        """
+        if told:
+            await self.connection.execute("SELECT pg_logical_emit_message(true, 'test', '')")
         target = await current_position(self.connection)
         assert self.task is not None
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(PATIENCE):
             while self.progress.position < target:
                 self.progress.moved.clear()
                 waiting = asyncio.create_task(self.progress.moved.wait())
@@ -168,7 +180,7 @@ class Pipeline:
 
     def expected(self) -> Graph:
         """The graph that the tables give now."""
-        return expected_graph(self._dsn, self._mapping)
+        return self._tables.graph(self._mapping)
 
     def actual(self) -> Graph:
         """The graph as it is."""
@@ -177,7 +189,7 @@ class Pipeline:
     async def check(self) -> None:
         """The graph equals the tables, or AssertionError with the differences."""
         await self.caught_up()
-        found = differences(self.expected(), self.actual())
+        found = differences(*await asyncio.gather(asyncio.to_thread(self.expected), asyncio.to_thread(self.actual)))
         assert not found, "\n".join(found[:20])
 
 
@@ -191,9 +203,11 @@ def _tapped(pipeline: Pipeline) -> Iterator[None]:
         async with open_writer(settings, notice) as writer:
             write = writer.write
 
-            async def write_gated(steps: Steps, before: Checkpoint, after: Checkpoint) -> None:
+            async def write_gated(
+                steps: Steps, before: Checkpoint, after: Checkpoint, notes: Sequence[Note] = ()
+            ) -> None:
                 await pipeline.gate.wait()
-                await pipeline.written(lambda chosen: write(chosen, before, after), steps)
+                await pipeline.written(lambda chosen: write(chosen, before, after, notes), steps)
 
             with patch.object(writer, "write", write_gated):
                 yield writer
@@ -239,9 +253,12 @@ async def following(
     settings = settings_for(postgres, graph, **changes)
     progress = Progress()
     stop = asyncio.Event()
-    with neo4j.GraphDatabase.driver(graph.uri, auth=(graph.user, graph.password)) as driver:
+    with (
+        neo4j.GraphDatabase.driver(graph.uri, auth=(graph.user, graph.password)) as driver,
+        Tables.of(postgres.dsn) as tables,
+    ):
         async with await postgres.connect(client_encoding="UTF8") as connection:
-            pipeline = Pipeline(connection, postgres.dsn, mapping, driver, progress)
+            pipeline = Pipeline(connection, tables, mapping, driver, progress)
 
             def start() -> None:
                 progress.position = ZERO
@@ -260,5 +277,5 @@ async def following(
                     stop.set()
                     pipeline.gate.set()
                     assert pipeline.task is not None
-                    async with asyncio.timeout(SECONDS):
+                    async with asyncio.timeout(PATIENCE):
                         await asyncio.gather(pipeline.task, return_exceptions=True)

@@ -267,6 +267,22 @@ async def test_referenced_keys_change_under_relationship_rows(stream: Pipeline, 
     await stream.check()
 
 
+async def test_relationship_row_leaves_a_node_that_goes(stream: Pipeline, run: Run) -> None:
+    """A row with a key of its own gets another end before the one that it had is deleted: its large value stays."""
+    await begin(
+        stream,
+        "INSERT INTO person (id) VALUES (1), (2), (3), (4);"
+        f"INSERT INTO calls VALUES (1, 'phone', '2020-01-01', '{large()}', 1, 2), (2, 'video', NULL, '{large()}', 3, 4)"
+        f", (3, 'video', NULL, '{large()}', 3, 4)",
+    )
+    await run(
+        "UPDATE calls SET caller = 3 WHERE id = 1; UPDATE calls SET at = '2022-01-01' WHERE id = 3;"
+        "DELETE FROM person WHERE id = 1",
+        "UPDATE calls SET kind = 'phone', callee = 3, at = NULL WHERE id = 2",
+    )
+    await stream.check()
+
+
 async def test_relationship_row_is_re_pointed(stream: Pipeline, run: Run) -> None:
     """A row with a key of its own gets other ends, another type, no end, and its large value stays."""
     await begin(

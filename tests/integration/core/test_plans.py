@@ -7,9 +7,10 @@ from typing import Any, cast
 import neo4j
 import pytest
 
-from gpm_cdc.cypher import loading, nodes
+from gpm_cdc.cypher import loading, nodes, retiring
 from gpm_cdc.cypher.apply import How, statements
-from gpm_cdc.cypher.schema import schema
+from gpm_cdc.cypher.journal import NOTE, bound
+from gpm_cdc.cypher.schema import CHECKPOINT_LABEL, schema
 from gpm_cdc.cypher.statement import Record, Statement, Statements
 from gpm_cdc.domain.changes import UNCHANGED, Change, Delete, Field, Insert, Relation, RelationColumn, Truncate, Update
 from gpm_cdc.mapping.text import parse
@@ -18,22 +19,26 @@ from gpm_cdc.projection.coalesce import Bindings, Coalescer
 from gpm_cdc.projection.plan import GraphPlan, PlannedTable, RelationshipPlan
 from gpm_cdc.runtime.mapped import bind
 from gpm_cdc.source.session import connect
+from gpm_cdc.verification.facet import facets
 from tests.integration.core.world import MAPPING, SCHEMA
 from tests.servers import Database, Neo4jServer
 
 KINDS = {
     "empty nodes": r"^MATCH \(n:`[^`]+`\) DETACH DELETE n$",
+    "read element ids": r"^MATCH \(n:`[^`]+`\) WITH collect\(n\) AS ns UNWIND .* RETURN \[n IN .* \| elementId\(n\)\]$",
+    "hide all nodes": r"^MATCH \(n:`[^`]+`\) WHERE.*REMOVE n:`[^`]+` RETURN elementId\(n\)$",
+    "hide nodes": r"REMOVE n:`[^`]+` RETURN elementId\(n\)$",
     "empty relationships": r"^MATCH \(:.*DELETE e$",
-    "read element ids": r"^MATCH \(n:`[^`]+`\) RETURN elementId\(n\)$",
+    "find all relationships": r"^MATCH \(:.*RETURN elementId\(e\)$",
     "clear relationships": r"^MATCH .* WITH DISTINCT e LIMIT",
     "clear nodes": r"^MATCH .* WITH n LIMIT",
     "find takeovers": r"IN gone RETURN count",
     "find both ends": r"MATCH \(b:.*RETURN 1 LIMIT 1$",
     "delete nodes by id": r"elementId\(n\) = r DETACH DELETE n$",
     "delete nodes": r"DETACH DELETE n$",
-    "set aside": r"CREATE \(rest\)",
-    "restore": r"SET e = rest \{",
-    "forget what was set aside": r"DELETE rest$",
+    "find relationships": r"(?<!OPTIONAL )MATCH \(a.*RETURN r\[\d+\], elementId\(e\)$",
+    "restore": r"SET e = o \{",
+    "delete relationships by id": r"elementId\(e\) = r DELETE e$",
     "exchange keys": r"collect\(\[n, r\]\)",
     "rename": r"MATCH \(n[^-]*SET n\.",
     "merge nodes": r"MERGE \(n:",
@@ -53,7 +58,42 @@ KINDS = {
 }
 """What each statement is, by the first pattern that it matches."""
 
+JOINED_SCHEMA = """
+CREATE TABLE road (id numeric PRIMARY KEY, code char(4) UNIQUE);
+CREATE TABLE mile (id int PRIMARY KEY, road int REFERENCES road, code text REFERENCES road (code));
+CREATE TABLE fork (a numeric REFERENCES road, b char(5) REFERENCES road (code), sign text, PRIMARY KEY (a, b));
+"""
+JOINED_MAPPING = """
+version = 1
+[[node]]
+table = "public.road"
+label = "Road"
+key = ["id"]
+[[node]]
+table = "public.mile"
+label = "Mile"
+key = ["id"]
+[[node.relationship]]
+columns = ["road"]
+type = "ON"
+target = "public.road"
+target_columns = ["id"]
+[[node.relationship]]
+columns = ["code"]
+type = "OF"
+target = "public.road"
+target_columns = ["code"]
+enforced = false
+[[relationship]]
+table = "public.fork"
+type = "FORK"
+key = ["a", "b"]
+start = { columns = ["a"], target = "public.road", target_columns = ["id"] }
+end = { columns = ["b"], target = "public.road", target_columns = ["code"] }
+"""
+
 WHOLE = {"empty nodes", "empty relationships", "read element ids", "clear relationships", "clear nodes"}
+WHOLE |= {"hide all nodes", "find all relationships"}
 """Statements about all elements of a kind."""
 
 EAGER = {
@@ -62,9 +102,10 @@ EAGER = {
     "delete relationships": "the same",
     "disconnect": "the same",
     "cut off": "the same",
-    "set aside": "a node is created while nodes are read",
-    "restore": "what was set aside is read while relationships are created",
-    "forget what was set aside": "nothing is read after something was deleted",
+    "restore": "the former relationship is read while others are created",
+    "delete relationships by id": "nothing is read after something was deleted",
+    "find relationships": "no mark is set before all are found",
+    "hide nodes": "nothing is found by a label after one was taken away",
     "rename": "a key is set by which others are found",
     "exchange keys": "every key is taken off before one is set",
     "merge nodes": "what was there before is compared with what is there now",
@@ -80,12 +121,12 @@ SCANS = re.compile(
 )
 
 
-async def world_plan(postgres: Database) -> GraphPlan:
-    """The plan of the world's mapping."""
+async def plan_of(postgres: Database, tables: str, mapping: str) -> GraphPlan:
+    """The plan of a mapping of tables."""
     async with await postgres.connect() as connection:
-        await connection.execute(SCHEMA.encode())
+        await connection.execute(tables.encode())
     async with connect(postgres.dsn) as session:
-        return (await bind(session, parse(MAPPING, where="test"))).plan
+        return (await bind(session, parse(mapping, where="test"))).plan
 
 
 _TEXTS = {
@@ -108,6 +149,9 @@ def rows_of(planned: PlannedTable, key: int, selected: str | None) -> list[Field
     """A row of `planned` in field order, every value there; `key` makes it another row."""
     values: list[Field] = []
     for place, field in enumerate(planned.fields):
+        if (same := planned.columns.index(field.column)) < place:
+            values.append(values[same])
+            continue
         text = _TEXTS[field.type.name]
         if place < planned.key_size:
             text = text.replace("1", str(key)) if field.type.name == "integer" else f"{text[:-1]}{key}"
@@ -170,9 +214,9 @@ def answer(statement: Statement) -> list[Record]:
     if "RETURN i, changed" in text:
         flags = text.count(" AS o") + text.count(" AS e")
         return [[row[-1], [True] * flags] for row in statement.rows]
-    if "elementId(rest)" in text:
+    if text.endswith(", elementId(e)"):
         return [[row[-1], "4:x:1"] for row in statement.rows]
-    if "elementId" in text:
+    if "elementId" in text and "CREATE (a)-[x:" not in text:
         return [["4:x:1"]]
     if "count(*)" in text:
         return [[0]]
@@ -206,7 +250,10 @@ def every_text(plan: GraphPlan) -> dict[str, str]:
         described, *changes = events_of(planned)
         batch(described, *changes)
         batch(described, *renames_of(planned, swapped=False))
-        batch(described, Truncate((planned.oid,), cascade=False, restart_identity=False))
+        emptied = Truncate((planned.oid,), cascade=False, restart_identity=False)
+        batch(described, emptied)
+        batch(described, emptied, next(event for event in changes if isinstance(event, Insert)))
+        batch(described, *(event for event in renames_of(planned, swapped=False) if isinstance(event, Delete)))
         if planned not in ends:
             batch(described, *renames_of(planned, swapped=True))
             old = next(event.old for event in renames_of(planned, swapped=False) if isinstance(event, Delete))
@@ -231,13 +278,15 @@ def _copies(plan: GraphPlan) -> Iterator[str]:
             yield from texts_of(loading.load_edges(edge, [tuple(row[place] for place in loading.edge_places(edge))]))
         yield from texts_of(loading.node_ids(node, lambda _: None))
         yield from texts_of(loading.keyed_ids(node, [row[: node.key_size]], lambda _: None))
-        yield from texts_of(loading.delete_some_nodes(node, lambda _: None))
+        yield from texts_of(retiring.retire_nodes(node.label, lambda _: None))
+        yield from texts_of(retiring.retire_from_nodes(node.label, ["former"], ["Former"], lambda _: None))
     for table in plan.relationships:
         selected = next(iter(table.selector.values)) if table.selector is not None else None
         yield from texts_of(loading.load_relationships(table, [tuple(rows_of(table, 1, selected))]))
     for pattern in loading.mapped_relationship_patterns(plan):
         yield from texts_of(loading.delete_some(pattern, lambda _: None))
     yield from texts_of(nodes.delete_by_id(["4:x:1"]))
+    yield from texts_of(nodes.delete_by_id(["4:x:1"], "Parent"))
 
 
 def operators(plan: dict[str, Any]) -> Iterator[str]:
@@ -255,8 +304,8 @@ def filled(request: pytest.FixtureRequest) -> bool:
 
 def prepare(session: neo4j.Session, plan: GraphPlan, *, filled: bool) -> None:
     """The plan's constraints and indexes, and if asked for a thousand elements of each kind."""
-    for text in schema(plan):
-        session.run(cast("Any", text)).consume()
+    for each in schema(plan):
+        session.run(cast("Any", each.text)).consume()
     session.run("CALL db.awaitIndexes(300)").consume()
     if not filled:
         return
@@ -278,16 +327,65 @@ def prepare(session: neo4j.Session, plan: GraphPlan, *, filled: bool) -> None:
 
 async def test_every_statement_goes_by_index(postgres: Database, neo4j: Neo4jServer, *, filled: bool) -> None:
     """No statement with rows scans a label, a type or everything, and only those that are named here hold up rows."""
-    plan = await world_plan(postgres)
+    plan = await plan_of(postgres, SCHEMA, MAPPING)
     texts = every_text(plan)
+    assert set(texts.values()) == set(KINDS), "every kind of statement is produced"
+    _require_indexes(neo4j, plan, texts, filled=filled)
+
+
+async def test_join_forms_are_found_by_index(postgres: Database, neo4j: Neo4jServer, *, filled: bool) -> None:
+    """The same where references are matched by join forms."""
+    plan = await plan_of(postgres, JOINED_SCHEMA, JOINED_MAPPING)
+    _require_indexes(neo4j, plan, every_text(plan), filled=filled)
+
+
+async def test_the_journal_is_kept_by_index(postgres: Database, neo4j: Neo4jServer, *, filled: bool) -> None:
+    """A batch finds its page at once, however many there are."""
+    plan = await plan_of(postgres, SCHEMA, MAPPING)
+    moving = f"MATCH (s:{CHECKPOINT_LABEL} {{stream: 's'}}) SET s.lsn = 1 {NOTE.format(notes='$rows')} RETURN s.epoch"
+    bounding = next(bound([["s", "public", "person"]])).text
+    with _driver(neo4j) as driver, driver.session(database=neo4j.database) as session:
+        prepare(session, plan, filled=filled)
+        if filled:
+            pages = (
+                "CREATE (:GpmCdcTouched {stream: 's', schema: 'public', table: i, state: 'open', upto: 1, keys: ''})"
+            )
+            session.run(cast("Any", f"UNWIND range(1, 10000) AS i {pages}")).consume()
+            session.run("CALL db.prepareForReplanning()").consume()
+        for text in (moving, bounding):
+            names = _explained(session, text)
+            assert not any(map(SCANS.search, names)), (text, names)
+            assert "NodeIndexSeek" in " ".join(names), (text, names)
+
+
+async def test_relationships_at_nodes_are_found_by_index(
+    postgres: Database, neo4j: Neo4jServer, *, filled: bool
+) -> None:
+    """As a verify looks for what may have moved with its end."""
+    plan = await plan_of(postgres, SCHEMA, MAPPING)
+    texts = [text for facet in facets(plan, foreign=False) for text in facet.reading.by_end]
+    assert len(texts) == sum(len(node.edges) for node in plan.nodes) + 2 * len(plan.relationships)
+    with _driver(neo4j) as driver, driver.session(database=neo4j.database) as session:
+        prepare(session, plan, filled=filled)
+        for text in texts:
+            names = _explained(session, text)
+            assert not any(map(SCANS.search, names)), (text, names)
+
+
+def _explained(session: neo4j.Session, text: str) -> list[str]:
+    summary = session.run(cast("Any", f"EXPLAIN {text}"), rows=[]).consume()
+    assert summary.plan is not None
+    return list(operators(cast("dict[str, Any]", summary.plan)))
+
+
+def _require_indexes(server: Neo4jServer, plan: GraphPlan, texts: dict[str, str], *, filled: bool) -> None:
     unknown = [text for text, kind in texts.items() if kind == "?"]
     assert not unknown, "\n".join(unknown)
-    assert set(texts.values()) == set(KINDS), "every kind of statement is produced"
     problems: list[str] = []
     eager: set[str] = set()
     with (
-        _driver(neo4j) as driver,
-        driver.session(database=neo4j.database) as session,
+        _driver(server) as driver,
+        driver.session(database=server.database) as session,
     ):
         prepare(session, plan, filled=filled)
         for text, kind in texts.items():

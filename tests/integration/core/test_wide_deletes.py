@@ -1,12 +1,13 @@
 """Deletes that one small message asks for and that are too many elements for one transaction of the graph."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from unittest.mock import patch
 
 import pytest
 
+from gpm_cdc.cypher.journal import Note
 from gpm_cdc.cypher.statement import Statements
 from gpm_cdc.errors.sink import GraphTransactionTooLarge
 from gpm_cdc.ports.graph import Checkpoint
@@ -108,7 +109,11 @@ class Writes:
         write = Neo4jWriter.write
 
         async def watch(
-            writer: Neo4jWriter, steps: Callable[[], Statements], before: Checkpoint, after: Checkpoint
+            writer: Neo4jWriter,
+            steps: Callable[[], Statements],
+            before: Checkpoint,
+            after: Checkpoint,
+            notes: Sequence[Note] = (),
         ) -> None:
             if after.phase == "chunked":
                 assert isinstance(steps, partial)
@@ -117,7 +122,7 @@ class Writes:
                 assert after.position.lsn == before.position.lsn
                 assert after.position.ordinal == before.position.ordinal + 1
                 self.limits.append(steps.args[0])
-            await write(writer, steps, before, after)
+            await write(writer, steps, before, after, notes)
             if len(self.limits) == self._crash_after:
                 raise CrashError
 

@@ -1,6 +1,6 @@
 """What gpm_cdc.ddl says of a statement is what the stream does: each is run under a daemon that follows its tables."""
 
-import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +10,12 @@ import pytest
 from gpm_cdc.ddl import Surroundings, judge
 from gpm_cdc.ddl.effects import EFFECTS
 from gpm_cdc.errors.base import GpmCdcError
-from gpm_cdc.errors.source import PublicationChanged
+from gpm_cdc.errors.mapping import MappingInvalid
+from gpm_cdc.errors.source import PublicationUnfit
 from gpm_cdc.mapping.text import parse
-from gpm_cdc.runtime import daemon as daemon_module
-from gpm_cdc.source.publication import read_publication
-from tests.integration.core.pipeline import SECONDS, Pipeline, following
+from gpm_cdc.replication.rereading import Rereads
+from gpm_cdc.runtime.rereading import Rereading
+from tests.integration.core.pipeline import Pipeline, following
 from tests.oracle import differences
 from tests.servers import Database, Neo4jServer
 
@@ -69,19 +70,19 @@ PROBES = (
 UNTRIED = {
     "partition_dropped",  # what unmapped_content tries, where the file itself tells that it is a partition
     "partition_truncated",
-    "foreign_key_loosened",  # Postgres 18 alone; the same as foreign_key_dropped
     "transaction_prepared",  # test servers do not allow prepared transactions
 }
 
-HARMLESS = {
+UNAFFECTED = {
     "ALTER TABLE child ALTER COLUMN n SET DEFAULT 5": "nothing",
     "ALTER TABLE child ALTER COLUMN n SET NOT NULL": "nothing",
     "ALTER TABLE child ADD CONSTRAINT positive CHECK (n > 0) NOT VALID": "nothing",
-    "ALTER TABLE child ADD COLUMN thrice int GENERATED ALWAYS AS (n * 3) STORED": "column_generated_added",
     "ALTER TABLE child ADD CONSTRAINT to_side FOREIGN KEY (n) REFERENCES side NOT VALID": "foreign_key_added",
+    "ALTER TABLE child DROP CONSTRAINT to_side": "constraint_dropped",
     "ALTER TABLE child ALTER COLUMN name SET STORAGE EXTERNAL": "nothing",
-    "ALTER TABLE child REPLICA IDENTITY FULL": "identity_full",
-    "ALTER TABLE child REPLICA IDENTITY DEFAULT": "identity_chosen",
+    "ALTER TABLE child SET (fillfactor = 70)": "nothing",
+    "ALTER TABLE parent REPLICA IDENTITY FULL": "identity_full",
+    "ALTER TABLE parent REPLICA IDENTITY DEFAULT": "identity_chosen",
     "ALTER TABLE parent REPLICA IDENTITY USING INDEX parent_other": "identity_chosen",
     "ALTER TABLE child DISABLE TRIGGER ALL": "checks_suspended",
     "ALTER TABLE child ENABLE TRIGGER ALL": "nothing",
@@ -89,15 +90,19 @@ HARMLESS = {
     "ALTER TABLE child DISABLE ROW LEVEL SECURITY": "nothing",
     "ALTER TABLE child RENAME CONSTRAINT child_pkey TO pk_child": "nothing",
     "ALTER TABLE side ADD COLUMN more int": "table_unmapped",
-    "ALTER TYPE mood ADD VALUE 'angry'": "nothing",
+    "ALTER TABLE child ADD COLUMN half int GENERATED ALWAYS AS (n / 2) VIRTUAL": "column_generated_added",
+    "ALTER TYPE mood ADD VALUE 'angry'": "enum_value_added",
     "ALTER TYPE mood RENAME TO temper": "nothing",
     "ALTER TYPE pair RENAME ATTRIBUTE a TO x": "nothing",
     "CREATE INDEX by_n ON child (n)": "nothing",
     "DROP INDEX by_n": "index_dropped",
+    "REINDEX TABLE child": "nothing",
+    "ANALYZE child": "nothing",
     "CREATE VIEW seen AS SELECT id FROM child": "nothing",
     "CREATE TABLE fresh (id int PRIMARY KEY)": "table_created",
     "CREATE TABLE copied AS SELECT * FROM child": "table_created",
     "ALTER PUBLICATION {stream} ADD TABLE side": "publication_table_added",
+    "ALTER PUBLICATION {stream} SET TABLE parent, child, part": "publication_replaced",
     "CREATE PUBLICATION another FOR TABLE child": "nothing",
     "DROP PUBLICATION another": "publication_other",
     "COMMENT ON TABLE child IS 'children'": "nothing",
@@ -107,17 +112,16 @@ HARMLESS = {
     "DROP SCHEMA nowhere": "nothing",
     "LOCK TABLE child": "nothing",
     "DO 'BEGIN END'": "code_run",
-    "CLUSTER child USING pk_child": "nothing",
     "CREATE TABLE heir (own int) INHERITS (parent)": "table_created",
 }
 FOLLOWED = {
     "INSERT INTO parent VALUES (3, 'three')": "rows_written",
     "UPDATE child SET name = 'other', parent_id = 3": "rows_written",
     "WITH gone AS (DELETE FROM child RETURNING id) INSERT INTO parent SELECT id + 10 FROM gone": "rows_written",
-    "CREATE TABLE part_4 PARTITION OF part FOR VALUES FROM (300) TO (400); INSERT INTO part VALUES (301, 1)":
-        "partition_created",
     "MERGE INTO parent p USING (VALUES (2)) v (id) ON p.id = v.id WHEN MATCHED THEN UPDATE SET code = 'x'":
         "rows_written",
+    "INSERT INTO child VALUES (7, 1, 70, 'x', 'happy', '(1,2)')": "rows_written",
+    "TRUNCATE child": "table_truncated",
     "TRUNCATE parent CASCADE": "table_truncated",
     "TRUNCATE part": "table_truncated",
 }  # fmt: skip
@@ -125,66 +129,97 @@ REFUSED = {
     "ALTER TABLE parent SET UNLOGGED": "table_unlogged",
     "SELECT pg_drop_replication_slot('{stream}')": "slot_touched",
 }
-STOPPING = {
+REREAD = {
     "ALTER TABLE child ADD COLUMN more int": "column_added",
-    "ALTER TABLE child DROP COLUMN name": "column_dropped",
-    "ALTER TABLE child RENAME COLUMN name TO called": "column_renamed",
+    "ALTER TABLE child ADD COLUMN dear int DEFAULT 5": "column_added",
+    "ALTER TABLE child DROP COLUMN more": "column_dropped",
+    "ALTER TABLE child RENAME COLUMN dear TO cheap": "column_renamed",
     "ALTER TABLE child ALTER COLUMN name TYPE varchar(30)": "column_retyped",
+    "ALTER TABLE child ALTER COLUMN name TYPE varchar(30) USING upper(name)": "column_recomputed",
+    "ALTER TABLE child ADD COLUMN thrice int GENERATED ALWAYS AS (n * 3) STORED": "table_rewritten",
+    "ALTER TABLE child ALTER COLUMN twice SET EXPRESSION AS (n * 3)": "table_rewritten",
     "ALTER TABLE child ALTER COLUMN twice DROP EXPRESSION": "column_ungenerated",
+    "CLUSTER child USING child_pkey": "table_rewritten",
+    "VACUUM FULL child": "table_rewritten",
+    "VACUUM (FULL)": "table_rewritten",
+    "CREATE TABLE part_4 PARTITION OF part FOR VALUES FROM (300) TO (400); INSERT INTO part VALUES (301, 1)":
+        "partition_created",
+    "ALTER TABLE part ATTACH PARTITION part_3 FOR VALUES FROM (200) TO (300)": "partition_attached",
+    "ALTER TABLE part DETACH PARTITION part_3": "partition_detached",
+    "TRUNCATE part_4": "unmapped_content",
+    "CLUSTER part_2 USING part_2_pkey": "unmapped_content",
+    "DROP TABLE part_2": "unmapped_content",
+    "ALTER TYPE mood RENAME VALUE 'sad' TO 'blue'": "enum_value_renamed",
+    "ALTER TYPE pair ADD ATTRIBUTE c int": "composite_changed",
+    "ALTER PUBLICATION {stream} OWNER TO pg_monitor": "publication_altered",
+    "ALTER PUBLICATION {stream} SET (publish = 'insert, update, delete, truncate')": "publication_altered",
+}  # fmt: skip
+STOPPING = {
+    "ALTER TABLE child DROP COLUMN parent_id": "mapped_column_gone",
+    "ALTER TABLE parent RENAME COLUMN id TO number": "mapped_column_gone",
     "DROP TABLE child": "table_dropped",
     "ALTER TABLE child RENAME TO kid": "table_renamed",
     "ALTER TABLE child SET SCHEMA elsewhere": "table_renamed",
     "ALTER PUBLICATION {stream} DROP TABLE child": "publication_table_dropped",
+    "ALTER PUBLICATION {stream} SET TABLE child, parent": "publication_replaced",
     "ALTER PUBLICATION {stream} SET (publish = 'insert, update, delete')": "publication_narrowed",
     "DROP PUBLICATION {stream}": "publication_gone",
     "ALTER PUBLICATION {stream} RENAME TO another": "publication_gone",
     "ALTER TABLE child REPLICA IDENTITY NOTHING": "identity_removed",
+    "ALTER TABLE part_1 REPLICA IDENTITY NOTHING": "unmapped_identity",
     "ALTER TABLE child DROP CONSTRAINT child_pkey": "primary_key_dropped",
     "ALTER TABLE child DROP CONSTRAINT child_parent_id_fkey": "foreign_key_dropped",
+    "ALTER TABLE child ALTER CONSTRAINT child_parent_id_fkey NOT ENFORCED": "foreign_key_loosened",
+    "ALTER TABLE child REPLICA IDENTITY FULL": "identity_full",
 }
-MISSED = {
-    "ALTER TABLE child ALTER COLUMN name TYPE varchar(20) USING upper(name)": "column_recomputed",
-    "ALTER TABLE part ATTACH PARTITION part_3 FOR VALUES FROM (200) TO (300)": "partition_attached",
-    "ALTER TABLE part DETACH PARTITION part_2": "partition_detached",
-    "TRUNCATE part_2": "unmapped_content",
-    "DROP TABLE part_2": "unmapped_content",
-    "ALTER TYPE mood RENAME VALUE 'sad' TO 'blue'": "enum_value_renamed",
-    "ALTER TYPE pair ADD ATTRIBUTE c int": "composite_changed",
+MENDING = {
+    "ALTER TABLE parent RENAME COLUMN id TO number": "ALTER TABLE parent RENAME COLUMN number TO id",
+    "ALTER TABLE child RENAME TO kid": "ALTER TABLE kid RENAME TO child",
+    "ALTER TABLE child SET SCHEMA elsewhere": "ALTER TABLE elsewhere.child SET SCHEMA public",
+    "ALTER PUBLICATION {stream} DROP TABLE child": "ALTER PUBLICATION {stream} ADD TABLE child",
+    "ALTER PUBLICATION {stream} SET TABLE child, parent": "ALTER PUBLICATION {stream} ADD TABLE part",
+    "ALTER PUBLICATION {stream} SET (publish = 'insert, update, delete')":
+        "ALTER PUBLICATION {stream} SET (publish = 'insert, update, delete, truncate')",
+    "DROP PUBLICATION {stream}":
+        "CREATE PUBLICATION {stream} FOR TABLE parent, child, part WITH (publish_via_partition_root = true)",
+    "ALTER PUBLICATION {stream} RENAME TO another": "ALTER PUBLICATION another RENAME TO {stream}",
+    "ALTER TABLE child REPLICA IDENTITY NOTHING": "ALTER TABLE child REPLICA IDENTITY DEFAULT",
+    "ALTER TABLE part_1 REPLICA IDENTITY NOTHING": "ALTER TABLE part_1 REPLICA IDENTITY DEFAULT",
+    "ALTER TABLE child DROP CONSTRAINT child_pkey": "ALTER TABLE child ADD PRIMARY KEY (id)",
+    "ALTER TABLE child DROP CONSTRAINT child_parent_id_fkey":
+        "ALTER TABLE child ADD FOREIGN KEY (parent_id) REFERENCES parent",
+    "ALTER TABLE child ALTER CONSTRAINT child_parent_id_fkey NOT ENFORCED":
+        "ALTER TABLE child ALTER CONSTRAINT child_parent_id_fkey ENFORCED",
+    "ALTER TABLE child REPLICA IDENTITY FULL": "ALTER TABLE child REPLICA IDENTITY DEFAULT",
+}  # fmt: skip
+"""What takes such a statement back, where that can be."""
+
+SINCE = {
+    "ALTER TABLE child ALTER COLUMN twice SET EXPRESSION AS (n * 3)": 170_000,
+    "ALTER TABLE child ADD COLUMN half int GENERATED ALWAYS AS (n / 2) VIRTUAL": 180_000,
+    "ALTER TABLE child ALTER CONSTRAINT child_parent_id_fkey NOT ENFORCED": 180_000,
+    "ALTER TABLE child REPLICA IDENTITY FULL": 180_000,
 }
+"""From which version of Postgres on a statement is understood, or does what is said here."""
 
 
 @dataclass(slots=True)
-class Guard:
-    """Counts how often the daemon has looked at its publication."""
+class Tally:
+    """Counts the re-readings that were begun."""
 
-    rounds: int = 0
-    passed: asyncio.Event | None = None
-
-    async def look(self, *arguments: Any) -> object:  # noqa: ANN401 - those of read_publication
-        """As read_publication."""
-        found = await read_publication(*arguments)
-        self.rounds += 1
-        if self.passed is not None:
-            self.passed.set()
-        return found
-
-    async def twice(self, daemon: asyncio.Task[None]) -> None:
-        """Wait until it has looked and judged what is there now, or has ended."""
-        target = self.rounds + 2
-        async with asyncio.timeout(SECONDS):
-            while self.rounds < target and not daemon.done():
-                self.passed = asyncio.Event()
-                looked = asyncio.create_task(self.passed.wait())
-                await asyncio.wait({looked, daemon}, return_when=asyncio.FIRST_COMPLETED)
-                looked.cancel()
+    begun: int = 0
 
 
 @pytest.fixture
-def guard(monkeypatch: pytest.MonkeyPatch) -> Guard:
-    """A daemon that looks after its publication all the time, which saves the tests five seconds each."""
-    made = Guard()
-    monkeypatch.setattr(daemon_module, "GUARD_SECONDS", 0.02)
-    monkeypatch.setattr(daemon_module, "read_publication", made.look)
+def tally(monkeypatch: pytest.MonkeyPatch) -> Tally:
+    """The re-readings of this test's streams."""
+    made, run = Tally(), Rereading.run
+
+    async def counted(self: Rereading, *arguments: Any) -> Rereads:  # noqa: ANN401 - those of Rereading.run
+        made.begun += 1
+        return await run(self, *arguments)
+
+    monkeypatch.setattr(Rereading, "run", counted)
     return made
 
 
@@ -205,76 +240,89 @@ def said(statement: str, code: str, database: Database) -> str:
     return verdict.outcome
 
 
-async def observed(stream: Pipeline, guard: Guard, statement: str) -> str:
-    """What the running stream did: `ended` with an error's code, or an outcome."""
-    before = stream.expected()
-    try:
+async def done(stream: Pipeline, statement: str) -> None:
+    """Run `statement`, and afterwards what any application does."""
+    if statement.startswith("VACUUM"):
+        await stream.connection.execute(statement.encode())
+    else:
         await stream.execute(statement)
+    for probe in PROBES:
+        # Postgres may refuse it by now, or the table may be gone; what the stream does is looked at by the caller.
+        await stream.connection.execute(f"DO $$ BEGIN {probe}; EXCEPTION WHEN OTHERS THEN END $$".encode())
+
+
+async def observed(stream: Pipeline, tally: Tally, statement: str) -> str:
+    """What the running stream did: `ended` with an error's code, or an outcome."""
+    before, begun = stream.expected(), tally.begun
+    try:
+        await done(stream, statement)
     except psycopg.Error:
         return "refused"
-    for probe in PROBES:
-        # Postgres may refuse it by now, or the table may be gone; what the stream does is looked at below.
-        await stream.connection.execute(f"DO $$ BEGIN {probe}; EXCEPTION WHEN OTHERS THEN END $$".encode())
-    assert stream.task is not None
     try:
+        # A batch that ends after the statement was looked at after it.
         await stream.caught_up()
-        await guard.twice(stream.task)
-        if stream.task.done():
-            stream.task.result()
     except GpmCdcError as error:
         return f"ended {error.code}"
     after = stream.expected()
     if differences(after, stream.actual()):
-        return "misses"
+        return "wrong"
+    if tally.begun > begun:
+        return "rereads"
     return "follows" if differences(before, after) else "unaffected"
 
 
-async def begun_again(database: Database, graph: Neo4jServer) -> str:
-    """What a further start of the stream says: `unaffected`, or `ended` with an error's code."""
-    try:
-        async with following(database, graph, MAPPING):
-            return "unaffected"
-    except GpmCdcError as error:
-        return f"ended {error.code}"
+def understood(stream: Pipeline, statement: str) -> bool:
+    """Whether this server's version is one for `statement`."""
+    return stream.connection.info.server_version >= SINCE.get(statement, 0)
 
 
-@pytest.mark.parametrize("statement", [*STOPPING, *MISSED])
-async def test_harmful_statements(tables: Database, neo4j: Neo4jServer, guard: Guard, statement: str) -> None:
-    """The stream stops with the error that the table of effects names, or goes on with a graph that is wrong."""
-    code = (STOPPING | MISSED)[statement]
+@pytest.mark.parametrize("statement", STOPPING)
+async def test_statements_that_stop_the_stream(
+    tables: Database, neo4j: Neo4jServer, tally: Tally, statement: str
+) -> None:
+    """It stops with the error that the table of effects names; where the statement can be taken back, it goes on."""
+    code = STOPPING[statement]
     text = statement.format(stream=tables.name)
     async with following(tables, neo4j, MAPPING) as stream:
-        found = await observed(stream, guard, text)
-    if code == "foreign_key_dropped":
-        assert found == "unaffected"
-        found = await begun_again(tables, neo4j)
-    if statement in MISSED:
-        assert found == "misses"
-        assert said(text, code, tables) in {"misses", "depends"}
-        return
-    assert said(text, code, tables) == "stops"
-    # The daemon reads a publication with three queries: one that goes in between looks like one that lost its tables.
-    between = {f"ended {PublicationChanged.code}"} if code == "publication_gone" else set()
-    assert found in {f"ended {EFFECTS[code].error}", *between}
+        if not understood(stream, statement):
+            pytest.skip("this version of Postgres does not know the statement")
+        found = await observed(stream, tally, text)
+    outcome = said(text, code, tables)
+    assert outcome in {"stops", "depends"}
+    expected = {EFFECTS[code].error} if outcome == "stops" else {MappingInvalid.code, PublicationUnfit.code}
+    # The catalogue is read with several queries: a table that goes in between is missing in the publication.
+    assert found in {f"ended {error}" for error in expected | {PublicationUnfit.code}}
+    if statement in MENDING:
+        async with await tables.connect() as connection:
+            await connection.execute(MENDING[statement].format(stream=tables.name).encode())
+        async with following(tables, neo4j, MAPPING) as again:
+            await done(again, "UPDATE child SET n = n + 1")
+            await again.check()
 
 
-async def test_harmless_statements(tables: Database, neo4j: Neo4jServer, guard: Guard) -> None:
-    """One after the other under one stream, each does what is said, and the stream can be started again afterwards."""
-    expected = {statement: {"unaffected"} for statement in HARMLESS}
-    expected |= {statement: {"follows"} for statement in FOLLOWED} | {statement: {"refused"} for statement in REFUSED}
+@pytest.mark.timeout(360)
+@pytest.mark.parametrize(
+    ("outcome", "statements"),
+    [("unaffected", UNAFFECTED), ("follows", FOLLOWED), ("rereads", REREAD), ("refused", REFUSED)],
+)
+async def test_statements_that_do_not_stop_it(
+    tables: Database, neo4j: Neo4jServer, tally: Tally, outcome: str, statements: Mapping[str, str]
+) -> None:
+    """One after the other under one stream, each does what is said."""
     wrong = []
     async with following(tables, neo4j, MAPPING) as stream:
-        for statement, code in (REFUSED | HARMLESS | FOLLOWED).items():
+        for statement, code in statements.items():
+            if not understood(stream, statement):
+                continue
             text = statement.format(stream=tables.name)
-            found = await observed(stream, guard, text)
-            if found not in expected[statement] or said(text, code, tables) not in {found, "depends"}:
-                wrong.append(f"{statement}: said {said(text, code, tables)}, did {found}")
-    assert not wrong
-    assert await begun_again(tables, neo4j) == "unaffected"
+            found, promised = await observed(stream, tally, text), said(text, code, tables)
+            if found != outcome or promised not in {outcome, "depends"}:
+                wrong.append(f"{statement}: said {promised}, did {found}")
+    assert not wrong, "\n".join(wrong)
 
 
 def test_every_definite_effect_is_tried() -> None:
     """A new row of the table of effects that promises something needs its statement here."""
-    tried = {*(HARMLESS | FOLLOWED | REFUSED | STOPPING | MISSED).values()}
-    definite = {code for code, effect in EFFECTS.items() if effect.outcome in {"follows", "refused", "stops", "misses"}}
+    tried = {*(UNAFFECTED | FOLLOWED | REFUSED | REREAD | STOPPING).values()}
+    definite = {code for code, effect in EFFECTS.items() if effect.outcome not in {"unaffected", "depends"}}
     assert definite - tried == UNTRIED

@@ -78,6 +78,7 @@ def _script() -> str:
     return _PRELUDE + "\n".join(lines)
 
 
+@pytest.mark.long
 def test_every_command_works(place: Path) -> None:
     """From `sandbox up` to `sandbox down`: the graph follows, is proved, is seen to be damaged, and is put away."""
     environment = {

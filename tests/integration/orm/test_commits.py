@@ -19,6 +19,7 @@ from gpm_cdc.errors.models import CommitAmbiguous, CommitsUntracked
 from gpm_cdc.orm import commit_lsn, track_commits
 from gpm_cdc.runtime.wait import watching
 from tests.integration.core.pipeline import following, settings_for
+from tests.patience import PATIENCE
 from tests.servers import Database, Neo4jServer
 
 MAPPING = """
@@ -100,7 +101,7 @@ async def test_the_row_is_there(engine: Engine, postgres: Database, neo4j: Neo4j
                     session.add(Note(id=number, text="mine"))
                 position = commit_lsn(session)
                 assert position is not None
-                await graph.reached(position, timeout=30)
+                await graph.reached(position, timeout=PATIENCE)
                 assert await neo4j.query(f"MATCH (n:Note {{id: {number}}}) RETURN n.text AS text") == [{"text": "mine"}]
 
 
@@ -116,7 +117,7 @@ async def test_an_idle_source(engine: Engine, postgres: Database, neo4j: Neo4jSe
 
 async def test_the_position_is_not_before_the_commit(engine: Engine, postgres: Database, neo4j: Neo4jServer) -> None:
     """The stream's own position of the commit is at or before it; the log's end before the commit is not enough."""
-    async with following(postgres, neo4j, MAPPING) as stream:
+    async with following(postgres, neo4j, MAPPING, keepalive_interval=5) as stream:
         for number in range(100):
             before = _end_of_log(postgres)
             async with stream.held():
@@ -124,7 +125,7 @@ async def test_the_position_is_not_before_the_commit(engine: Engine, postgres: D
                     session.add(Note(id=number, text="mine"))
                     session.commit()
                 await stream.drained()
-            await stream.caught_up()
+            await stream.caught_up(told=False)
             committed = stream.progress.batches[-1].position
             position = commit_lsn(session)
             assert position is not None
@@ -172,7 +173,7 @@ async def test_an_asynchronous_session(engine: Engine, postgres: Database, neo4j
                 await session.commit()
                 position = commit_lsn(session)
             assert position is not None
-            await graph.reached(position, timeout=30)
+            await graph.reached(position, timeout=PATIENCE)
             assert await neo4j.query(f"MATCH (n:Note {{id: {number}}}) RETURN count(n) AS n") == [{"n": 1}]
 
         async with asyncio.TaskGroup() as group:

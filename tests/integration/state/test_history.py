@@ -20,6 +20,7 @@ from gpm_cdc.errors.state import StateBusy
 from gpm_cdc.ports.observer import BatchReport
 from gpm_cdc.runtime.history import recorded
 from gpm_cdc.state import migration, runs
+from tests.patience import PATIENCE
 from tests.servers import Database, Neo4jServer
 
 
@@ -34,7 +35,7 @@ async def _runs(database: Database) -> list[dict[str, Any]]:
 
 
 async def _first_row(database: Database) -> dict[str, Any]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while not (rows := await _runs(database)):  # noqa: ASYNC110 - the server gives no sign
             await asyncio.sleep(0.01)
     return rows[0]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from psycopg import sql
@@ -63,6 +64,33 @@ def test_every_revision_can_be_taken_back_and_made_again(postgres: Database) -> 
     assert migration.upgrade(postgres.dsn).standing == "missing"
     assert migration.revisions(postgres.dsn).standing == "current"
     assert _differences(postgres.dsn) == []
+
+
+async def test_earlier_passes_are_told_as_before(postgres: Database) -> None:
+    """A pass that was kept before its tables had positions of their own gives them its own, and has ended."""
+    migration.upgrade(postgres.dsn)
+    with transaction(postgres.dsn) as connection:
+        command.downgrade(migration.configuration(connection), "gpm_cdc_0002")
+    async with await postgres.connect() as connection:
+        await connection.execute(
+            """
+            INSERT INTO gpm_cdc.run (stream, command, owner, ended_at, outcome, first_lsn, last_lsn, verdict)
+            VALUES ('s', 'verify', 'here:1', now(), 'done', '0/10', '0/20', 'inconclusive');
+            INSERT INTO gpm_cdc.verify_pass SELECT id, 'full', false, '0', 1.5, 2, 0, 1 FROM gpm_cdc.run;
+            INSERT INTO gpm_cdc.verify_table SELECT id, 1, 'a', 1, 1, 0, 0, 0, 0, '1:1', '1:1' FROM gpm_cdc.run;
+            INSERT INTO gpm_cdc.verify_table SELECT id, 2, 'b', 1, 1, 0, 0, 0, 0, '1:1', '1:1' FROM gpm_cdc.run;
+            INSERT INTO gpm_cdc.unsettled SELECT id, 1, 'b', NULL, 'busy' FROM gpm_cdc.run
+            """
+        )
+        migration.upgrade(postgres.dsn)
+        rows = await connection.execute(
+            "SELECT table_name, from_lsn::text, as_of_lsn::text, settled, resumed, state FROM gpm_cdc.verify_table"
+            " JOIN gpm_cdc.verify_pass USING (run_id) ORDER BY number"
+        )
+        assert await rows.fetchall() == [
+            ("a", "0/10", "0/20", True, False, "ended"),
+            ("b", "0/10", "0/20", False, False, "ended"),
+        ]
 
 
 async def test_commands_follow_the_standing(environment: Database, capsys: pytest.CaptureFixture[str]) -> None:

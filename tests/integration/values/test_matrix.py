@@ -14,6 +14,7 @@ async def pinned(stream: Pipeline) -> Pipeline:
     return stream
 
 
+@pytest.mark.long
 async def test_every_value_follows_every_other(postgres_server: PostgresServer, neo4j: Neo4jServer) -> None:
     """Copied, inserted and updated, on nodes and relationships, on a database whose settings change every text."""
     with hostile_database(postgres_server, "UTF8") as database:
@@ -46,6 +47,7 @@ async def test_every_value_of_another_encoding(
             assert await verified(database, neo4j, matrix.mapping) == "clean"
 
 
+@pytest.mark.long
 async def test_every_value_where_an_element_is_written_in_another_way(
     postgres_server: PostgresServer, neo4j: Neo4jServer
 ) -> None:

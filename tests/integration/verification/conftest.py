@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
+from gpm_cdc.cli.main import outcome
 from gpm_cdc.config.settings import Settings
 from gpm_cdc.domain.lsn import Lsn
 from gpm_cdc.mapping.model import GraphMapping
@@ -18,9 +20,8 @@ from gpm_cdc.ports.observer import BatchReport
 from gpm_cdc.runtime.daemon import Daemon, Orders
 from gpm_cdc.runtime.verify import VerifyOrders, verify
 from gpm_cdc.verification.report import Finding, Report
+from tests.patience import PATIENCE
 from tests.servers import Database, Neo4jServer
-
-SECONDS = 30.0
 
 SCHEMA = """
 CREATE TABLE people (
@@ -149,7 +150,7 @@ class World:
     async def caught_up(self) -> None:
         """Run the stream until it is current."""
         orders = Orders(until_current=True)
-        await asyncio.wait_for(Daemon(self.settings, self.mapping, orders, Silent()).run(asyncio.Event()), SECONDS)
+        await asyncio.wait_for(Daemon(self.settings, self.mapping, orders, Silent()).run(asyncio.Event()), PATIENCE)
 
     async def begun_anew(self) -> None:
         """Forget the stream, whose graph was emptied, and copy the tables again."""
@@ -167,7 +168,7 @@ class World:
             yield
         finally:
             stop.set()
-            await asyncio.wait_for(task, SECONDS)
+            await asyncio.wait_for(task, PATIENCE)
 
     async def verify(self, observer: Silent | None = None, **orders: Any) -> Report:  # noqa: ANN401 - as VerifyOrders takes them
         """Compare."""
@@ -202,3 +203,36 @@ async def filled(world: World) -> World:
         await connection.execute(SCHEMA)
     await world.caught_up()
     return world
+
+
+@dataclass(frozen=True)
+class Shell:
+    """The program, called with the settings of a world in a directory of its own."""
+
+    world: World
+    directory: Path
+    capsys: pytest.CaptureFixture[str]
+
+    async def __call__(self, *arguments: str) -> tuple[int, str, str]:
+        """The exit code, and what went to stdout and to stderr."""
+        self.capsys.readouterr()
+        code = await asyncio.to_thread(outcome, arguments)
+        told = self.capsys.readouterr()
+        return code, told.out, told.err
+
+    def path(self, name: str) -> str:
+        """A file of the directory."""
+        return str(self.directory / name)
+
+
+@pytest.fixture
+def shell(filled: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
+    """The program on a filled world."""
+    (tmp_path / "gpm-cdc.toml").write_text(MAPPING, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GPM_POSTGRES_DSN", filled.database.dsn)
+    monkeypatch.setenv("GPM_NEO4J_URI", filled.graph.uri)
+    monkeypatch.setenv("GPM_NEO4J_USER", filled.graph.user)
+    monkeypatch.setenv("GPM_NEO4J_PASSWORD", filled.graph.password)
+    monkeypatch.setenv("GPM_STREAM", filled.settings.stream)
+    return Shell(filled, tmp_path, capsys)

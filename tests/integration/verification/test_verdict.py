@@ -4,13 +4,12 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import override
 
-import neo4j
 import psycopg
 import pytest
 
@@ -21,8 +20,8 @@ from gpm_cdc.errors.run import StreamUnknown
 from gpm_cdc.errors.source import MappingChanged, PublicationMissing, SlotBlocked
 from gpm_cdc.errors.verify import NoSpareSlot
 from gpm_cdc.mapping.text import parse
-from gpm_cdc.verification.report import Report
-from tests.integration.verification.conftest import ELEMENTS, MAPPING, SECONDS, Silent, World
+from tests.integration.verification.conftest import ELEMENTS, MAPPING, Silent, World
+from tests.integration.verification.meddling import A_MOMENT, Meddler, execute, graph, verify_aside, wait_until
 
 WRITES = (
     "UPDATE people SET weight = {a} WHERE id = {b}",
@@ -43,50 +42,6 @@ WRITES = (
     "INSERT INTO calls VALUES ({a} + 10, {b}, 1, 'mail') ON CONFLICT (id) DO UPDATE SET callee = {b}, how = 'phone'",
     "DELETE FROM calls WHERE id = {a} + 10",
 )
-
-
-class Meddler(Silent):
-    """A VerifyObserver that does something when a comparison begins, once."""
-
-    def __init__(self, meddle: Callable[[], None]) -> None:
-        self._meddle: Callable[[], None] | None = meddle
-        self.rounds = 0
-
-    @override
-    def comparing(self, number: int, position: Lsn) -> None:
-        """The comparison begins: the snapshot is taken, nothing was read yet."""
-        self.rounds = number
-        meddle, self._meddle = self._meddle, None
-        if meddle is not None:
-            meddle()
-
-
-def _execute(world: World, text: str) -> None:
-    with psycopg.connect(world.database.dsn, autocommit=True, options="-c lock_timeout=5s") as connection:
-        connection.execute(text.encode())
-
-
-def _graph(world: World, text: str) -> list[list[object]]:
-    auth = (world.graph.user, world.graph.password)
-    with neo4j.GraphDatabase.driver(world.graph.uri, auth=auth) as driver, driver.session() as session:
-        return session.run(text).values()
-
-
-def _change(world: World, text: str) -> None:
-    _graph(world, text)
-
-
-def _wait_until(condition: Callable[[], bool]) -> None:
-    """For code that runs in a thread of its own."""
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-async def _verify_aside(world: World, meddler: Meddler, *, seconds: float = 10.0) -> Report:
-    """Compare in a thread, so that the meddler may wait for the stream, which runs in this one."""
-    return await asyncio.to_thread(lambda: asyncio.run(world.verify(observer=meddler, timeout=seconds)))
 
 
 @asynccontextmanager
@@ -113,26 +68,68 @@ async def _writing(world: World, seed: int) -> AsyncIterator[None]:
         assert isinstance(ended, asyncio.CancelledError), ended
 
 
-async def test_beside_a_writer_there_is_never_drift(filled: World) -> None:
+@pytest.mark.parametrize("held", [60.0, A_MOMENT], ids=["one snapshot", "a snapshot per slice"])
+async def test_beside_a_writer_there_is_never_drift(filled: World, held: float) -> None:
     """While transactions of every kind commit, each pass is clean or inconclusive; when they end, it is clean."""
     async with filled.running():
         async with _writing(filled, seed=random.randrange(1_000_000)):
             for _ in range(4):
-                report = await filled.verify(rounds=3)
-                assert report.verdict != "drift", report.findings
+                report = await filled.verify(rounds=3, max_snapshot=held)
+                assert report.verdict != "drift", list(report.findings)
                 assert report.position is not None, report.unsettled
                 if report.verdict == "clean":
                     assert all(table.postgres == table.neo4j for table in report.tables)
-        report = await filled.verify()
-        assert report.verdict == "clean", (report.findings, report.unsettled)
+        report = await filled.verify(max_snapshot=held)
+        assert report.verdict == "clean", (list(report.findings), report.unsettled)
         assert all(table.postgres == table.neo4j for table in report.tables)
 
 
-async def test_damage_is_found_beside_a_writer(filled: World) -> None:
+async def test_every_slice_has_its_position(filled: World) -> None:
+    """A snapshot is given up when its time is over, the rest is read under later ones, and the report names them."""
+    report = await filled.verify()
+    assert [held.position for held in report.snapshots] == [report.position]
+    report = await filled.verify(max_snapshot=A_MOMENT)
+    assert (report.verdict, report.elements_checked) == ("clean", ELEMENTS)
+    positions = [held.position for held in report.snapshots]
+    assert len(positions) > len(report.tables)
+    assert positions == sorted(positions)
+    assert positions[0] == report.position
+    async with await filled.database.connect() as connection:
+        left = "SELECT (SELECT count(*) FROM pg_replication_slots WHERE temporary)"
+        assert await (await connection.execute(left)).fetchall() == [(0,)]
+
+
+async def test_a_table_that_is_altered_between_two_snapshots_makes_it_inconclusive(filled: World) -> None:
+    """No lock is held then, and the later snapshot would show something else than the changes tell."""
+    text = "TRUNCATE visits"
+    meddler = Meddler(lambda: execute(filled, text))
+    report = await asyncio.to_thread(lambda: asyncio.run(filled.verify(observer=meddler, max_snapshot=A_MOMENT)))
+    assert (report.verdict, list(report.findings)) == ("inconclusive", [])
+
+
+async def test_slower_when_asked(filled: World) -> None:
+    """`max_rate` holds every reading back."""
+    started = time.monotonic()
+    assert (await filled.verify(max_rate=ELEMENTS)).verdict == "clean"
+    assert time.monotonic() - started > 1.0
+
+
+async def test_with_max_lag_it_waits_for_the_stream(filled: World) -> None:
+    """It goes on when the stream is near, and gives up where nobody runs it."""
+    await filled.sql("CREATE TABLE elsewhere AS SELECT generate_series(1, 20000)")
+    report = await filled.verify(max_lag=100_000, timeout=1.0)
+    assert (report.verdict, list(report.findings)) == ("inconclusive", [])
+    assert "100000 bytes behind" in report.unsettled[0].reason
+    async with filled.running():
+        assert (await filled.verify(max_lag=100_000)).verdict == "clean"
+
+
+@pytest.mark.parametrize("held", [60.0, A_MOMENT], ids=["one snapshot", "a snapshot per slice"])
+async def test_damage_is_found_beside_a_writer(filled: World, held: float) -> None:
     """Drift of what is not being written is told, although other rows are in flight all the time."""
     await filled.cypher("MATCH (r:Region {country: 'de', code: 2}) SET r.name = 'Sud'")
     async with filled.running(), _writing(filled, seed=7):
-        report = await filled.verify(rounds=2)
+        report = await filled.verify(rounds=2, max_snapshot=held)
     assert report.verdict == "drift"
     assert [(finding.element, finding.columns) for finding in report.findings] == [("Region", ("name",))]
 
@@ -141,18 +138,18 @@ async def test_what_changes_during_the_comparison_is_compared_again(filled: Worl
     """Rows that the graph has newer than the snapshot are no drift: the next round finds them equal."""
 
     def meddle() -> None:
-        _execute(
+        execute(
             filled,
             "UPDATE people SET name = 'Eve', kind = 'clerk' WHERE id = 3; UPDATE visits SET id = 9 WHERE id = 1;"
             "UPDATE regions SET slug = 'other' WHERE slug IS NULL; DELETE FROM calls WHERE id = 2;"
             "UPDATE people SET boss = 3 WHERE id = 2; INSERT INTO memberships VALUES (4, 'fr', 1)",
         )
-        _wait_until(lambda: _graph(filled, "MATCH (v:Visit {id: 9}) RETURN count(v)") == [[1]])
+        wait_until(lambda: graph(filled, "MATCH (v:Visit {id: 9}) RETURN count(v)") == [[1]])
 
     async with filled.running():
         meddler = Meddler(meddle)
-        report = await _verify_aside(filled, meddler)
-    assert (report.verdict, report.findings, report.unsettled) == ("clean", [], [])
+        report = await verify_aside(filled, meddler)
+    assert (report.verdict, list(report.findings), report.unsettled) == ("clean", [], [])
     assert meddler.rounds == 2
     assert report.elements_checked == ELEMENTS
     assert all(table.postgres == table.neo4j for table in report.tables)
@@ -163,12 +160,12 @@ async def test_damage_to_what_changes_is_found_in_the_next_round(filled: World) 
     await filled.cypher("MATCH (p:Person {id: 2}) SET p.score = '7'")
 
     def meddle() -> None:
-        _execute(filled, "UPDATE people SET name = 'Bob2' WHERE id = 2")
-        _wait_until(lambda: _graph(filled, "MATCH (p:Person {`full name`: 'Bob2'}) RETURN count(p)") == [[1]])
-        _graph(filled, "MATCH (p:Person {id: 2}) SET p.weight = 1.0")
+        execute(filled, "UPDATE people SET name = 'Bob2' WHERE id = 2")
+        wait_until(lambda: graph(filled, "MATCH (p:Person {`full name`: 'Bob2'}) RETURN count(p)") == [[1]])
+        graph(filled, "MATCH (p:Person {id: 2}) SET p.weight = 1.0")
 
     async with filled.running():
-        report = await _verify_aside(filled, Meddler(meddle))
+        report = await verify_aside(filled, Meddler(meddle))
     assert [(finding.key, finding.columns) for finding in report.findings] == [({"id": 2}, ("weight",))]
 
 
@@ -178,9 +175,9 @@ async def test_what_changes_in_every_round_is_not_told(filled: World) -> None:
     class Persistent(Silent):
         @override
         def comparing(self, number: int, position: Lsn) -> None:
-            _execute(filled, f"UPDATE people SET weight = {number} WHERE id = 3")  # noqa: S608 - a number
+            execute(filled, f"UPDATE people SET weight = {number} WHERE id = 3")  # noqa: S608 - a number
             found = "MATCH (p:Person {id: 3}) RETURN p.weight"
-            _wait_until(lambda: _graph(filled, found) == [[float(number)]])
+            wait_until(lambda: graph(filled, found) == [[float(number)]])
 
     async with filled.running():
         report = await asyncio.to_thread(lambda: asyncio.run(filled.verify(observer=Persistent(), rounds=2)))
@@ -220,7 +217,7 @@ async def test_what_goes_away_in_the_middle_makes_it_inconclusive(filled: World,
     """The publication, a table's shape or the connection: afterwards nothing is said to be clean, or to be drift."""
     await filled.cypher("MATCH (p:Person {id: 2}) SET p.weight = 7")
     text = meddling.format(stream=filled.settings.publication_name)
-    report = await _verify_aside(filled, Meddler(lambda: _execute(filled, text)), seconds=3.0)
+    report = await verify_aside(filled, Meddler(lambda: execute(filled, text)), seconds=3.0)
     assert (report.verdict, list(report.findings)) == ("inconclusive", [])
     assert reason in report.unsettled[0].reason
 
@@ -231,9 +228,9 @@ async def test_tables_cannot_be_altered_or_truncated_meanwhile(filled: World) ->
     def meddle() -> None:
         for text in ("TRUNCATE visits", "ALTER TABLE visits ADD COLUMN more int"):
             with pytest.raises(psycopg.errors.LockNotAvailable):
-                _execute(filled, f"SET lock_timeout = '200ms'; {text}")
+                execute(filled, f"SET lock_timeout = '200ms'; {text}")
 
-    assert (await _verify_aside(filled, Meddler(meddle))).verdict == "clean"
+    assert (await verify_aside(filled, Meddler(meddle))).verdict == "clean"
 
 
 async def test_a_graph_that_goes_back_is_inconclusive(filled: World) -> None:
@@ -243,7 +240,7 @@ async def test_a_graph_that_goes_back_is_inconclusive(filled: World) -> None:
         "MATCH (s:GpmCdcCheckpoint) SET s.phase = 'snapshot'",
         "MATCH (s:GpmCdcCheckpoint) DELETE s",
     ):
-        report = await _verify_aside(filled, Meddler(partial(_change, filled, damage)))
+        report = await verify_aside(filled, Meddler(partial(graph, filled, damage)))
         assert (report.verdict, report.position) == ("inconclusive", None), damage
         await filled.cypher("MATCH (s:GpmCdcCheckpoint) SET s.lsn = s.lsn + 8, s.phase = 'streaming'")
 
@@ -315,16 +312,30 @@ async def test_the_command_tells_the_verdict(
     code, shown = await run("--json", "--table", "people")
     report = json.loads(shown)
     assert code == ExitCode.FINDING
-    assert list(report) == [
+    assert list(report)[:7] == [
         *("verdict", "as_of_lsn", "elements_checked", "seconds", "tables", "findings", "inconclusive")
     ]
     assert [table["table"] for table in report["tables"]] == ["public.people"]
     assert list(report["tables"][0]) == [
-        *("table", "rows", "nodes", "relationships", "checksum", "missing", "extra", "different")
+        *("table", "rows", "nodes", "relationships", "checksum", "missing", "extra", "different"),
+        *("from_lsn", "as_of_lsn", "seconds", "settled", "resumed"),
     ]
-    assert list(report["findings"][0]) == ["table", "element", "kind", "key", "columns", "expected", "actual"]
+    assert list(report["findings"][0]) == [
+        *("table", "element", "kind", "key", "columns", "expected", "actual", "exact_key")
+    ]
     assert len(report["findings"]) == 4
     assert parse_lsn(report["as_of_lsn"]) > 0
     await filled.sql("UPDATE people SET weight = 3 WHERE id = 3")
     code, shown = await run("--timeout", "0.3")
     assert (code, shown.splitlines()[-1]) == (ExitCode.REPEAT, "verify: inconclusive")
+
+
+async def test_a_table_to_be_read_again_is_not_clean(filled: World) -> None:
+    """What the stream has to read again, once somebody runs it, is neither drift nor clean before that."""
+    await filled.sql("UPDATE visits SET at = '2020-01-01'")
+    await filled.caught_up()
+    await filled.sql("ALTER TABLE visits ALTER COLUMN at TYPE date USING at + 1")
+    report = await filled.verify(timeout=2.0)
+    assert report.verdict == "inconclusive"
+    await filled.caught_up()
+    assert (await filled.verify()).verdict == "clean"

@@ -2,6 +2,8 @@ from gpm_cdc.domain.catalogue import Catalogue, Column, PgType, Table, TableName
 from gpm_cdc.mapping.model import GraphMapping, NodeTable
 from gpm_cdc.projection.plan import plan
 from gpm_cdc.runtime.limits import limit_findings
+from tests.unit.mapping.tables import NUMERIC, column, reference, table
+from tests.unit.projection.plans import planned
 
 NAME = TableName("public", "days")
 
@@ -35,6 +37,28 @@ def test_keys_that_may_be_too_long_are_named() -> None:
     assert set(notes) == {"key_length"}
     assert "public.days.code" in notes["key_length"]
     assert "note" not in notes["key_length"].replace("notes", "")
+
+
+def test_join_forms_are_named() -> None:
+    """A property that only references need is ours, so it is told."""
+    shop = planned(
+        """
+        [[node]]
+        table = "public.days"
+        label = "Day"
+        key = ["id"]
+        rename = { id = "number" }
+        [[node.relationship]]
+        columns = ["next"]
+        type = "NEXT"
+        target = "public.days"
+        target_columns = ["id"]
+        """,
+        table("days", [column("id", NUMERIC), column("next")], reference("next", "days")),
+    )
+    notes = {finding.code: finding.message for finding in limit_findings(shop)}
+    assert "beside yours: (:Day)._number_number." in notes["join_forms"]
+    assert "join_forms" not in found(id="numeric")
 
 
 def test_long_lists_are_cut() -> None:

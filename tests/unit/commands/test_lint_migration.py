@@ -19,11 +19,11 @@ def _here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def test_findings_go_to_stdout_and_the_exit_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A statement that stops the stream is shown with its place, what to do; neighbours share a block."""
-    (tmp_path / "m.sql").write_text("ALTER TABLE t ADD a int;\n" + "INSERT INTO u VALUES ('secret');\n" * 3)
+    (tmp_path / "m.sql").write_text("DROP TABLE t;\n" + "INSERT INTO u VALUES ('secret');\n" * 3)
     assert outcome(["lint-migration", "m.sql"]) == 1
     shown = capsys.readouterr()
     assert "1:1  stops" in shown.out
-    assert "gpm-cdc run --adopt" in shown.out
+    assert "gpm-cdc run --remap" in shown.out
     assert "2-4  follows" in shown.out
     assert "secret" not in shown.out + shown.err
     assert "There is no mapping" in shown.err
@@ -42,7 +42,7 @@ def test_json_has_every_statement(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     )
     first, second = document["statements"]
     assert (first["line"], first["column"], first["statement"], first["outcome"]) == (1, 1, "DROP TABLE t", "stops")
-    assert first["judgements"][0]["error"] == "publication_changed"
+    assert first["judgements"][0]["error"] == "mapping_invalid"
     assert (second["outcome"], second["judgements"][0]["code"]) == ("unaffected", "table_unmapped")
 
 
@@ -62,3 +62,13 @@ def test_nothing_in_the_way_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     Path("m.sql").write_text("CREATE INDEX i ON t (a);")
     assert outcome(["lint-migration", "m.sql"]) == 0
     assert "Nothing here stops the stream." in capsys.readouterr().err
+
+
+def test_reading_again_is_no_finding(capsys: pytest.CaptureFixture[str]) -> None:
+    """A table that is read again stands in nobody's way; what that means until then is said."""
+    Path("m.sql").write_text("ALTER TABLE t ADD a int;")
+    assert outcome(["lint-migration", "m.sql"]) == 0
+    shown = capsys.readouterr()
+    assert "1:1  rereads" in shown.out
+    assert "Nothing here stops the stream." in shown.err
+    assert "rereading" in shown.err

@@ -43,7 +43,19 @@ _EFFECTS = {
     "ALTER TABLE orders ALTER a TYPE text": ["column_retyped"],
     "ALTER TABLE orders ALTER a TYPE int USING a::int": ["column_recomputed"],
     "ALTER TABLE orders ALTER a DROP EXPRESSION": ["column_ungenerated"],
-    "ALTER TABLE orders ADD COLUMN a int GENERATED ALWAYS AS (b) STORED": ["column_generated_added"],
+    "ALTER TABLE orders ADD COLUMN a int GENERATED ALWAYS AS (b) STORED": ["table_rewritten"],
+    "ALTER TABLE orders ADD COLUMN a int GENERATED ALWAYS AS (b) VIRTUAL": ["column_generated_added"],
+    "ALTER TABLE orders ALTER a SET EXPRESSION AS (b), SET TABLESPACE t": ["table_rewritten"],
+    "ALTER TABLE orders SET ACCESS METHOD heap2": ["table_rewritten"],
+    "ALTER TABLE ALL IN TABLESPACE a SET TABLESPACE b": ["tables_moved"],
+    "ALTER INDEX ALL IN TABLESPACE a SET TABLESPACE b": ["nothing"],
+    "CLUSTER orders": ["table_rewritten"],
+    "CLUSTER": ["table_rewritten"],
+    "VACUUM orders": ["nothing"],
+    "VACUUM FULL": ["table_rewritten"],
+    "VACUUM (FULL false, ANALYZE) orders": ["nothing"],
+    "VACUUM (FULL 0) orders": ["nothing"],
+    "VACUUM (FULL 1, ANALYZE) orders, lines": ["table_rewritten", "table_rewritten"],
     "ALTER TABLE orders ADD CONSTRAINT c FOREIGN KEY (a) REFERENCES b": ["foreign_key_added"],
     "ALTER TABLE orders ALTER CONSTRAINT c NOT ENFORCED": ["foreign_key_loosened"],
     "ALTER TABLE orders ALTER CONSTRAINT c DEFERRABLE": ["nothing"],
@@ -53,6 +65,7 @@ _EFFECTS = {
     "ALTER TABLE orders INHERIT base": ["nothing"],
     "ALTER VIEW v RENAME COLUMN a TO b": ["nothing"],
     "ALTER TYPE pair ADD ATTRIBUTE c int": ["composite_changed"],
+    "ALTER TYPE mood ADD VALUE 'c'": ["enum_value_added"],
     "ALTER TYPE mood RENAME VALUE 'a' TO 'b'": ["enum_value_renamed"],
     "DROP INDEX a, b": ["index_dropped", "index_dropped"],
     "DROP VIEW v CASCADE": ["nothing"],
@@ -62,7 +75,12 @@ _EFFECTS = {
     "CREATE SCHEMA s CREATE TABLE t (id int)": ["table_created"],
     "ALTER PUBLICATION gpm_cdc SET TABLE orders": ["publication_replaced"],
     "ALTER PUBLICATION gpm_cdc SET (publish = 'insert')": ["publication_narrowed"],
-    "ALTER PUBLICATION gpm_cdc OWNER TO someone": ["nothing"],
+    "ALTER PUBLICATION gpm_cdc SET (publish = 'insert, update, delete, truncate')": ["publication_altered"],
+    "ALTER PUBLICATION gpm_cdc SET (publish_via_partition_root)": ["publication_altered"],
+    "ALTER PUBLICATION gpm_cdc SET (publish_via_partition_root = off)": ["publication_narrowed"],
+    "ALTER PUBLICATION gpm_cdc SET (publish_via_partition_root = 0)": ["publication_narrowed"],
+    "ALTER PUBLICATION gpm_cdc OWNER TO someone": ["publication_altered"],
+    "ALTER TABLE orders OWNER TO someone": ["nothing"],
     "ALTER SYSTEM SET wal_level = minimal": ["setting_of_stream"],
     "ALTER SYSTEM SET work_mem = 1": ["nothing"],
     "ALTER ROLE gpm NOREPLICATION": ["role_altered"],
@@ -102,7 +120,7 @@ def test_statements_stand_where_they_begin() -> None:
     text = "-- é\n/* x */ ALTER TABLE orders DROP a; SELECT 'é'; DROP TABLE orders\n;"
     report = judge(text, _MAPPED, where="test")
     places = [(verdict.line, verdict.column, verdict.outcome) for verdict in report.verdicts]
-    assert places == [(2, 9, "stops"), (2, 36, "unaffected"), (2, 48, "stops")]
+    assert places == [(2, 9, "rereads"), (2, 36, "unaffected"), (2, 48, "stops")]
     assert report.blocked
 
 
@@ -125,6 +143,9 @@ def test_only_mapped_tables_count() -> None:
     # A table of the file can be a partition too, of a table that may itself belong to a mapped one.
     assert _judged("CREATE TABLE p PARTITION OF other DEFAULT; DROP TABLE p")[1] == ["unmapped_content"]
     assert _judged("ALTER TABLE gpm_cdc.run ADD a int") == [["table_unmapped"]]
+    assert _judged("CLUSTER other; ALTER TABLE other REPLICA IDENTITY NOTHING; VACUUM FULL audit") == [
+        ["unmapped_content"], ["unmapped_identity"], ["table_unmapped"],
+    ]  # fmt: skip
 
 
 def test_partitions_of_the_file_are_known() -> None:
@@ -150,6 +171,51 @@ def test_tables_of_the_file_are_nobodys_yet() -> None:
         ["table_created"], ["table_of_file"], ["table_dropped"], ["table_of_file"], ["table_of_file"],
     ]  # fmt: skip
     assert _judged("CREATE TABLE IF NOT EXISTS orders (a int); ALTER TABLE orders ADD b int")[1] == ["column_added"]
+
+
+def test_columns_that_the_mapping_names_stop_the_stream() -> None:
+    """Which columns those are, the mapping tells: keys, properties by name, both sides of a reference."""
+    mapping = parse(
+        """
+version = 1
+[[node]]
+table = "public.person"
+label = "Person"
+key = ["id"]
+labels_from = { column = "kind", values = { a = "A" } }
+exclude = ["secret"]
+rename = { n = "name" }
+types = { born = "string" }
+[[node.relationship]]
+columns = ["town"]
+type = "TOWN"
+target = "public.place"
+target_columns = ["code"]
+[[node]]
+table = "public.place"
+label = "Place"
+key = ["id"]
+include = ["code", "height"]
+[[relationship]]
+table = "public.visit"
+type_from = { column = "how", values = { x = "X" } }
+key = ["number"]
+start = { columns = ["who"], target = "public.person", target_columns = ["id"] }
+end = { columns = ["place"], target = "public.place", target_columns = ["post"] }
+""",
+        where="test",
+    )
+    named = {
+        "person": {"id", "kind", "secret", "n", "born", "town"},
+        "place": {"id", "code", "height", "post"},
+        "visit": {"how", "number", "who", "place"},
+    }
+    for table, columns in named.items():
+        for column in {*columns, "other", *named["person"], *named["visit"]}:
+            text = f"ALTER TABLE {table} DROP {column}; ALTER TABLE {table} RENAME {column} TO x"
+            report = judge(text, Surroundings(mapping), where="test")
+            outcome = "stops" if column in columns else "rereads"
+            assert [verdict.outcome for verdict in report.verdicts] == [outcome, outcome], f"{table}.{column}"
 
 
 def test_schemas_stand_for_their_mapped_tables() -> None:

@@ -4,7 +4,7 @@ import struct
 import pytest
 from hypothesis import given, strategies as st
 
-from gpm_cdc.domain.canonical import canonical
+from gpm_cdc.domain.canonical import canonical, pack, with_one_nan
 from gpm_cdc.domain.values import GraphValue
 
 plain = st.one_of(
@@ -38,6 +38,35 @@ def same(one: GraphValue, other: GraphValue) -> bool:
 def test_equal_forms_mean_equal_values(one: GraphValue, other: GraphValue) -> None:
     """And nothing else does."""
     assert (canonical(one) == canonical(other)) == same(one, other)
+
+
+held = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-(2**63), 2**63 - 1),
+        st.integers(-2, 2),
+        st.floats(),
+        st.sampled_from([0.0, -0.0, 1.0, 2.0, math.nan]),
+        st.text(st.characters(codec="utf-8")),
+        st.binary(max_size=8),
+    ),
+    lambda inner: st.lists(inner, max_size=3),
+    max_leaves=8,
+)
+"""What a property of the graph can be."""
+
+
+@given(st.lists(held, max_size=3), st.lists(held, max_size=3))
+def test_equal_packed_forms_mean_equal_values(one: list[GraphValue], other: list[GraphValue]) -> None:
+    """As with the canonical ones, once there is one NaN."""
+    assert (pack(with_one_nan(one)) == pack(with_one_nan(other))) == same(one, other)
+
+
+def test_packed_look_alikes_differ() -> None:
+    """Types, and what belongs to which list."""
+    lists: list[list[GraphValue]] = [[], [[]], [1], [[1]], [1, 1], [[1], 1], ["1"], [b"1"], [1.0], [True]]
+    assert len({pack(values) for values in lists}) == len(lists)
 
 
 @given(graph_values, graph_values)

@@ -18,6 +18,7 @@ NUMERIC = PgType(1700, "pg_catalog", "numeric")
 NUMERIC_12_2 = PgType(1700, "pg_catalog", "numeric", modifier=(12 << 16 | 2) + 4)
 CHAR_4 = PgType(1042, "pg_catalog", "bpchar", modifier=8)
 FLOAT8 = PgType(701, "pg_catalog", "float8")
+DATE = PgType(1082, "pg_catalog", "date")
 REGCLASS = PgType(2205, "pg_catalog", "regclass")
 MOOD = PgType(30_000, "public", "mood", kind="e")
 

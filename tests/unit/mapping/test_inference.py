@@ -9,6 +9,7 @@ from tests.unit.mapping.tables import (
     CHAR_4,
     FLOAT8,
     INT4,
+    MOOD,
     NUMERIC,
     REGCLASS,
     TEXT,
@@ -369,9 +370,9 @@ def test_types_that_surprise() -> None:
     assert validate(chosen, prices) == ()
 
 
-@pytest.mark.parametrize("pair", [(CHAR_4, VARCHAR), (NUMERIC, INT4)])
+@pytest.mark.parametrize("pair", [(MOOD, VARCHAR), (FLOAT8, NUMERIC)])
 def test_incomparable_reference(pair: tuple[PgType, PgType]) -> None:
-    """A foreign key between types with equal values of different image is reported and left out."""
+    """A foreign key between types of which nothing is known is reported and left out."""
     parents = table("parents", [column("id", pair[1])])
     children = table("children", [column("id"), column("p", pair[0])], reference("p", "parents"))
     inference = infer(catalogue(parents, children))
@@ -405,3 +406,13 @@ def test_irregular_singular() -> None:
 def test_empty() -> None:
     """No tables make an empty mapping."""
     assert infer(Catalogue({}, 180_000)).mapping.nodes == ()
+
+
+@pytest.mark.parametrize("pair", [(CHAR_4, VARCHAR), (VARCHAR, CHAR_4), (INT4, NUMERIC), (NUMERIC, NUMERIC)])
+def test_joined_reference(pair: tuple[PgType, PgType]) -> None:
+    """A foreign key between types whose equal values are written differently is a relationship."""
+    parents = table("parents", [column("id", pair[1])])
+    children = table("children", [column("id"), column("p", pair[0])], reference("p", "parents"))
+    inference = infer(catalogue(parents, children))
+    assert types(inference, "children") == ["P"]
+    assert codes(validate(inference.mapping, catalogue(parents, children))) == []

@@ -6,11 +6,12 @@ from gpm_cdc.domain.catalogue import Catalogue, ForeignKey, UniqueKey
 from gpm_cdc.errors.base import ExitCode
 from gpm_cdc.errors.mapping import MappingInvalid
 from gpm_cdc.mapping.inference import infer
-from gpm_cdc.mapping.model import GraphMapping
+from gpm_cdc.mapping.model import GraphMapping, Properties
 from gpm_cdc.mapping.text import parse
 from gpm_cdc.mapping.validation import require_valid, validate
 from tests.unit.mapping.tables import (
     CHAR_4,
+    DATE,
     MOOD,
     NUMERIC,
     REGCLASS,
@@ -134,6 +135,7 @@ LINE_KEY = 'key = ["order_id", "product_id"]'
         (ORDER_KEY, 'label = "Order"\nkey = ["id", "code"]', "key_not_in_replica_identity", "REPLICA IDENTITY FULL"),
         ('label = "Order"', 'label = "Customer"', "label_shared", "public.customers, public.orders"),
         ('label = "Order"', 'label = "GpmCdcCheckpoint"', "label_reserved", "checkpoint"),
+        ('label = "Order"', 'label = "GpmCdcTouched"', "label_reserved", "journal"),
         (ORDER, f'{ORDER}\nextra_labels = ["Customer"]', "label_shared", "public.customers"),
         (ORDER, f'{ORDER}\nextra_labels = ["Order"]', "label_repeated", "Order"),
         (ORDER, f'{ORDER}\nextra_labels = ["A", "A"]', "label_repeated", "A"),
@@ -149,7 +151,6 @@ LINE_KEY = 'key = ["order_id", "product_id"]'
         (ORDER, 'include = ["id", "customer_id", "doubled"]', "generated_included", "doubled"),
         (ORDER, "", "type_unsupported", "regclass"),
         (ORDER, f'{ORDER}\ntypes = {{ total = "date" }}', "type_choice_refused", "date"),
-        (ORDER, f'{ORDER}\ntypes = {{ customer_id = "float" }}', "reference_types_differ", "FLOAT"),
         (ORDER, f'{ORDER}\nlabels_from = {{ column = "kin", values = {{ a = "A" }} }}', "column_unknown", "kind?"),
         (ORDER, f'{ORDER}\nlabels_from = {{ column = "total", values = {{ a = "A" }} }}', "selector_type", "numeric"),
         (ORDER, f'{ORDER}\nlabels_from = {{ column = "char", values = {{ a = "A" }} }}', "selector_type", "char(4)"),
@@ -162,7 +163,7 @@ LINE_KEY = 'key = ["order_id", "product_id"]'
         ('columns = ["customer_id"]', 'columns = ["customerid"]', "column_unknown", "customer_id?"),
         ('columns = ["customer_id"]', 'columns = ["customer_id", "id"]', "reference_arity", "2 columns"),
         ('columns = ["customer_id"]', 'columns = ["doubled"]', "reference_generated", "doubled"),
-        ('columns = ["customer_id"]', 'columns = ["total"]', "reference_not_comparable", "numeric"),
+        ('columns = ["customer_id"]', 'columns = ["kind"]', "reference_not_comparable", "(text)"),
         ('columns = ["customer_id"]', 'columns = ["id"]', "reference_not_enforced", "enforced = false"),
         (
             'target = "public.customers"\ntarget_columns = ["id"]',
@@ -328,6 +329,34 @@ def test_deferrable_key() -> None:
     assert "DROP CONSTRAINT late, ADD UNIQUE (id)" in next(
         each.remedy for each in findings if each.code == "key_deferrable"
     )
+
+
+def test_types_of_a_reference() -> None:
+    """Columns that are matched as they are must become the same; numbers are matched whatever they become."""
+    types = ('exclude = ["class"]', 'exclude = ["class"]\ntypes = { customer_id = "float", total = "string" }')
+    assert codes(validate(mapping(types), shop())) == []
+    parent = table("parents", [column("day", DATE)], key="day")
+    child = table("children", [column("id"), column("day", DATE)], reference("day", "parents", "day"))
+    found = catalogue(parent, child)
+    inferred = infer(found).mapping
+    nodes = tuple(
+        replace(each, properties=Properties(types={"day": "string"})) if each.table == child.name else each
+        for each in inferred.nodes
+    )
+    differing = validate(replace(inferred, nodes=nodes), found)
+    assert codes(differing) == ["reference_types_differ"]
+    assert "becomes STRING" in differing[0].message
+
+
+def test_undeclared_text_reference() -> None:
+    """Between kinds of text the foreign key says what counts: without one the reference is refused."""
+    parent = table("parents", [column("code", CHAR_4)], key="code")
+    child = table("children", [column("id"), column("code", TEXT)], reference("code", "public.parents", "code"))
+    declared = infer(catalogue(parent, child)).mapping
+    assert codes(validate(declared, catalogue(parent, child))) == []
+    findings = validate(declared, catalogue(parent, replace(child, foreign_keys=())))
+    assert codes(findings) == ["reference_not_comparable"]
+    assert findings[0].remedy.startswith("Add the foreign key")
 
 
 def test_nondeterministic_reference() -> None:

@@ -5,7 +5,7 @@ from hypothesis import given, strategies as st
 
 from gpm_cdc.domain.changes import UNCHANGED, Change, Delete, Insert, Relation, Truncate, Update
 from gpm_cdc.errors.stream import SelectorValueUnlisted
-from gpm_cdc.projection.batch import GraphBatch, Group, Move, Rename, build, insertion
+from gpm_cdc.projection.batch import ROWS_PER_STEP, GraphBatch, Group, Move, Rename, build, building, insertion
 from gpm_cdc.projection.coalesce import Bindings, Coalescer
 from tests.unit.mapping.tables import INT4, TEXT, column, reference, table
 from tests.unit.projection.plans import node, planned, relation, relationship
@@ -104,6 +104,16 @@ def test_renamed_rows_bear_their_new_keys() -> None:
     assert people.deleted == [[3]]
 
 
+def test_building_pauses_after_some_rows() -> None:
+    """Whoever drives it gets a turn after every ROWS_PER_STEP rows of a table, whatever becomes of them."""
+    coalescer = Coalescer(Bindings(PLAN))
+    numbers = [str(number) for number in range(2 * ROWS_PER_STEP - 1)]
+    coalescer.add([relation(PERSON), relation(CALLS)])
+    coalescer.add([Insert(P, [number, "x", None, None]) for number in numbers])
+    coalescer.add([Insert(C, [number, "1", "2", "p", None]) for number in numbers])
+    assert len(list(building(coalescer))) == 2
+
+
 def test_moved_relationship_rows() -> None:
     """A relationship row whose key changed moves, with what is known of it; others are updated in place."""
     batch = batch_of(
@@ -192,17 +202,3 @@ def test_ends_are_ordered_like_the_key_they_name() -> None:
     assert edge.end.by_key
     assert not edge.kept
     assert plan.incoming[node(plan, "site")] == (edge,)
-
-
-def test_schema_hash_tells_shapes_apart() -> None:
-    """The same tables give the same hash; another type, column or oid gives another one."""
-    mapping = '[[node]]\ntable = "public.t"\nlabel = "T"\nkey = ["id"]'
-    plain = table("t", [column("id"), column("a", TEXT)], oid=5)
-    same = planned(mapping, plain).schema_hash
-    assert planned(mapping, table("t", [column("id"), column("a", TEXT)], oid=5)).schema_hash == same
-    others = [
-        table("t", [column("id"), column("a", INT4)], oid=5),
-        table("t", [column("id"), column("a", TEXT), column("b")], oid=5),
-        table("t", [column("id"), column("a", TEXT)], oid=6),
-    ]
-    assert same not in {planned(mapping, other).schema_hash for other in others}

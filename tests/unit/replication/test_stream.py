@@ -14,7 +14,8 @@ from gpm_cdc.errors.source import ConnectionLost
 from gpm_cdc.errors.stream import RelationChanged, StreamTakenOver
 from gpm_cdc.ports.graph import Checkpoint, Position
 from gpm_cdc.ports.observer import BatchReport
-from gpm_cdc.replication.stream import Limits, Streaming
+from gpm_cdc.replication.stream import Limits, Streaming, Terms
+from gpm_cdc.replication.vigil import Judged, Judgement
 from tests.contract.memory import MemoryWriter
 from tests.unit.mapping.tables import TEXT, column, table
 from tests.unit.projection.plans import planned
@@ -24,7 +25,7 @@ SECONDS = 10.0
 TABLE = table("t", [column("id", TEXT), column("name", TEXT)], oid=5)
 PLAN = planned('[[node]]\ntable = "public.t"\nlabel = "T"\nkey = ["id"]', TABLE)
 SHAPE = relation(5, "t", "id", "name")
-START = Checkpoint("s", Position(Lsn(100)), 1, "streaming", "", 1, "", "", "me")
+START = Checkpoint("s", Position(Lsn(100)), 1, "streaming", "", 1, "", "me")
 
 
 class Frames:
@@ -93,7 +94,8 @@ class Following:
         self.source = Frames(self.writer)
         self.reports = Reports()
         self.stop = asyncio.Event()
-        self.streaming = Streaming(self.source, self.writer, PLAN, START, limits=limits, observer=self.reports)
+        terms = Terms(limits, self.reports, Judged(Judgement("streaming", None)))
+        self.streaming = Streaming(self.source, self.writer, PLAN, START, terms)
         self.task = asyncio.create_task(self.streaming.run(self.stop, until))
 
     async def reached(self, position: int) -> None:
@@ -119,7 +121,12 @@ async def following(
 ) -> AsyncIterator[Following]:
     """A stream, cancelled on leaving if it still runs."""
     limits = Limits(
-        batch_rows=rows, batch_bytes=size, batch_elements=1_000, queue_bytes=4_000_000, keepalive_interval=interval
+        batch_rows=rows,
+        batch_bytes=size,
+        batch_elements=1_000,
+        transaction_bytes=4_000_000,
+        queue_bytes=4_000_000,
+        keepalive_interval=interval,
     )
     running = Following(limits, None if until is None else Lsn(until))
     try:

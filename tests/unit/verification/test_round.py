@@ -173,3 +173,13 @@ async def test_an_open_row_is_followed_to_its_next_key() -> None:
     memory.graph["BOSS"][1] = ["e3", 5, 2]
     assert await memory.run(scope) == {}
     assert memory.found() == [("Person", "different", {"id": 5})]
+
+
+async def test_a_table_is_judged_before_the_next_is_read() -> None:
+    """One table after the other, with what its rows make; what tells which ends exist is read once for all of them."""
+    memory = _memory()
+    assert await memory.run() == {}
+    first, second = memory.reads.index("judged"), len(memory.reads) - 1
+    assert sorted(memory.reads[:first]) == ["BOSS", "Person", "people", "people"]
+    assert sorted(memory.reads[first + 1 : second]) == ["KNOWS", "knows"]
+    assert memory.reads[second] == "judged"

@@ -1,11 +1,13 @@
+from dataclasses import replace
+
 import pytest
 
 from gpm_cdc.domain.canonical import canonical
 from gpm_cdc.domain.changes import UNCHANGED
 from gpm_cdc.errors.stream import RelationChanged
 from gpm_cdc.verification.touched import Touched
-from tests.unit.mapping.tables import TEXT, column, table
-from tests.unit.projection.plans import node, planned, relation
+from tests.unit.mapping.tables import NUMERIC, TEXT, column, reference, table
+from tests.unit.projection.plans import node, planned, relation, relationship
 from tests.unit.verification.sides import PLAN, changes, deleted, inserted, updated
 
 PEOPLE = node(PLAN, "people")
@@ -42,6 +44,38 @@ def test_a_large_key_that_an_update_left_out_is_the_old_one() -> None:
     shaped = relation(slugs)
     touched.add([shaped, updated([UNCHANGED, "2"], ["long", None])(shaped.oid)])
     assert [key.values for key in touched.keys(node(plan, "slugs")).values()] == [["long"]]
+
+
+def test_a_key_that_the_ends_hold_is_told_as_they_hold_it() -> None:
+    """An integer column that refers to a key of decimals, which are floats in the graph: its relationship has 1.0."""
+    likes = table("likes", "a b", reference("a", "people"), reference("b", "rates"), key="a b")
+    rates = table("rates", [column("id", replace(NUMERIC, modifier=(10 << 16) + 2 + 4))])
+    plan = planned(
+        """
+        [[node]]
+        table = "people"
+        label = "Person"
+        key = ["id"]
+        [[node]]
+        table = "rates"
+        label = "Rate"
+        key = ["id"]
+        [[relationship]]
+        table = "likes"
+        type = "LIKES"
+        key = ["a", "b"]
+        start = { columns = ["a"], target = "people", target_columns = ["id"] }
+        end = { columns = ["b"], target = "rates", target_columns = ["id"] }
+        """,
+        table("people", "id name"),
+        rates,
+        likes,
+    )
+    touched = Touched(plan)
+    shaped = relation(likes)
+    touched.add([shaped, inserted("1", "2")(shaped.oid)])
+    (key,) = touched.keys(relationship(plan, "likes")).values()
+    assert [(type(value), value) for value in key.values] == [(int, 1), (float, 2.0)]
 
 
 def test_a_table_that_changed_its_shape_ends_it() -> None:
