@@ -89,8 +89,11 @@ class CatalogueWatch:
         watched = (await self._present()).watched
         # What changes after this shows in the next mark; what changed before it, in the facts that are read after it.
         with translated():
-            self._mark, end = await glance(self._connection, watched)
+            self._mark = (await glance(self._connection, watched)).mark
         found = await self._present()
+        # Only a position of after the facts is after every change that they show.
+        with translated():
+            end = (await glance(self._connection, found.watched)).end
         self._watched = found.watched
         self._moves = self._compared(found, end)
         return self._moves

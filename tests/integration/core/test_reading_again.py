@@ -6,10 +6,18 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from gpm_cdc.domain.catalogue import TableName
+from gpm_cdc.domain.lsn import Lsn, parse as parse_lsn
+from gpm_cdc.mapping.text import parse
+from gpm_cdc.runtime import watching
+from gpm_cdc.source.session import Connection, connect, query
+from gpm_cdc.source.tables import Glance, Watched, glance
 from tests.integration.core.conftest import Counted
 from tests.integration.core.pipeline import Moment, Pipeline, following
 from tests.integration.core.test_schema_changes import MAPPING, SCHEMA
 from tests.servers import Database, Neo4jServer
+
+KNOWS = TableName("public", "knows")
 
 SMALL = 20_000
 """Bytes of one transaction: fifty rows or so."""
@@ -101,6 +109,39 @@ async def test_a_truncate_is_not_read_again(stream: Pipeline, rereadings: Counte
     await stream.together("UPDATE team SET name = 'x'", "TRUNCATE event", "TRUNCATE event")
     await stream.check()
     assert rereadings.count == 0
+
+
+@pytest.mark.parametrize("glances", [1, 2])
+async def test_a_truncate_is_before_its_end_whenever_it_is_seen(
+    postgres: Database, monkeypatch: pytest.MonkeyPatch, glances: int
+) -> None:
+    """A batch that reaches the end of a change without bringing it is read again: the end must not be too early."""
+    emptied: list[Lsn] = []
+    seen = 0
+    async with connect(postgres.dsn) as connection, connect(postgres.dsn) as other:
+        await connection.execute(SCHEMA.encode())
+        await connection.execute(
+            f"CREATE PUBLICATION {postgres.name} FOR TABLE team, person, knows, event"
+            " WITH (publish_via_partition_root = true)".encode()
+        )
+        mapping = parse(MAPPING, where="test")
+        kept = (await watching.present(connection, mapping, postgres.name)).records
+
+        async def disturbed(connection: Connection, watched: Watched) -> Glance:
+            nonlocal seen
+            glanced = await glance(connection, watched)
+            seen += 1
+            if seen == glances:
+                await other.execute("TRUNCATE knows")
+                emptied.append(parse_lsn(str((await query(other, "SELECT pg_current_wal_insert_lsn()::text"))[0][0])))
+            return glanced
+
+        monkeypatch.setattr(watching, "glance", disturbed)
+        watch = watching.CatalogueWatch(connection, mapping, postgres.name, kept)
+        moves = [await watch.look(), await watch.look()]
+    ends = [move.refiled[KNOWS].end for move in moves if move.refiled]
+    assert ends
+    assert min(ends) >= emptied[0]
 
 
 async def test_what_only_the_catalogue_knows_is_noticed_after_a_rest(
