@@ -10,7 +10,8 @@ from itertools import chain
 from gpm_cdc.cypher import edges, nodes, relationships
 from gpm_cdc.cypher.edges import arrow, path_pattern
 from gpm_cdc.cypher.quoting import labels
-from gpm_cdc.cypher.statement import ROWS_PER_STATEMENT, Statement, Statements, chunks
+from gpm_cdc.cypher.reading import in_lists
+from gpm_cdc.cypher.statement import Statement, Statements, chunks
 from gpm_cdc.projection.batch import insertion
 from gpm_cdc.projection.plan import EdgePlan, FieldRow, GraphPlan, NodePlan, RelationshipPlan
 
@@ -33,11 +34,11 @@ def edge_places(edge: EdgePlan) -> tuple[int, ...]:
     return (*range(edge.source.key_size), *edge.end.fields)
 
 
-def load_edges(edge: EdgePlan, rows: Sequence[FieldRow]) -> Statements:
-    """Connect nodes along one foreign key; `rows` hold the places of `edge_places`."""
+def load_edges(edge: EdgePlan, rows: Sequence[FieldRow], *, fresh: bool) -> Statements:
+    """Connect nodes along one foreign key; `rows` hold the places of `edge_places`. `fresh`: none is connected yet."""
     places = edge_places(edge)
     complete = [row for row in rows if None not in row]
-    yield from edges.connect(edge, [edge.source.project_places(places, row) for row in complete], fresh=True)
+    yield from edges.connect(edge, [edge.source.project_places(places, row) for row in complete], fresh=fresh)
 
 
 def load_relationships(plan: RelationshipPlan, rows: Iterable[FieldRow]) -> Statements:
@@ -69,13 +70,9 @@ def delete_some(pattern: str, count: Callable[[int], None]) -> Statements:
 
 def node_ids(plan: NodePlan, take: Callable[[Iterable[str]], None]) -> Statements:
     """Read the element ids of all nodes with the label."""
-    # In lists: millions of single records would take longer than a transaction may.
-    size = ROWS_PER_STATEMENT
-    records = yield Statement(
-        f"MATCH (n{labels(plan.label)}) WITH collect(n) AS ns UNWIND range(0, size(ns) - 1, {size}) AS start"
-        f" RETURN [n IN ns[start..start + {size}] | elementId(n)]",
-        returns=True,
-    )
+    # Millions of single records would take longer than a transaction may.
+    text = in_lists(f"MATCH (n{labels(plan.label)})", {"n": "ns"}, "[n IN ns[start..stop] | elementId(n)]")
+    records = yield Statement(text, returns=True)
     take(chain.from_iterable(record[0] for record in records))
 
 

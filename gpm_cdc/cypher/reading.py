@@ -83,7 +83,7 @@ def _record(variable: str, values: Sequence[str]) -> str:
     return f"RETURN collect([elementId({variable}), {', '.join(values)}])"
 
 
-def _in_lists(match: str, collected: Mapping[str, str], listed: str) -> str:
+def in_lists(match: str, collected: Mapping[str, str], listed: str) -> str:
     """All that `match` finds, in lists made by `listed` of the places from `start` to before `stop`."""
     lists = ", ".join(f"collect({variable}) AS {name}" for variable, name in collected.items())
     first = next(iter(collected.values()))
@@ -132,7 +132,7 @@ def _every_node(plan: NodePlan, element_id: str, *, foreign: bool) -> str:
     label = labels(plan.label)
     page = f"[n IN ns[start..stop] WHERE n{label} | [n, properties(n)]]"
     values = ", ".join(_node_values(plan, "r[0]", "r[1]", foreign=foreign))
-    return _in_lists(f"MATCH (n{label})", {"n": "ns"}, f"[r IN {page} | [{element_id}{values}]]")
+    return in_lists(f"MATCH (n{label})", {"n": "ns"}, f"[r IN {page} | [{element_id}{values}]]")
 
 
 def edge_reading(edge: EdgePlan, *, foreign: bool) -> Reading:
@@ -200,8 +200,8 @@ def _relationships(
     record = ", ".join(values("xs[i]", "ys[i]", "es[i]"))
     condition = f"a{labels(start.label)} AND b{labels(end.label)}"
     return Reading(
-        every=_in_lists(match, ends if bare else {**ends, "e": "es"}, f"[{places} | [{record}]]"),
-        every_with_id=_in_lists(match, {**ends, "e": "es"}, f"[{places} | [elementId(es[i]), {record}]]"),
+        every=in_lists(match, ends if bare else {**ends, "e": "es"}, f"[{places} | [{record}]]"),
+        every_with_id=in_lists(match, {**ends, "e": "es"}, f"[{places} | [elementId(es[i]), {record}]]"),
         by_key=by_key,
         by_id=(
             # The id of a relationship that has gone may be that of one of another type by now.

@@ -39,6 +39,12 @@ def repair_nodes(
     yield from nodes.delete(plan, [key for key in keys if repr(key) not in present])
 
 
+def replace_relationships(plan: RelationshipPlan, rows: Sequence[FieldRow]) -> Statements:
+    """Make the relationships of `rows`, some of which may be there already."""
+    keys = [plan.project_key(row[: plan.key_size]) for row in rows]
+    yield from repair_relationships(plan, keys, rows)
+
+
 def repair_relationships(plan: RelationshipPlan, keys: Sequence[list[Any]], rows: Sequence[FieldRow]) -> Statements:
     """Make the relationships with `keys` those of `rows`, which are all that there are with these keys."""
     yield from relationships.delete(plan, keys)

@@ -31,7 +31,8 @@ class Checkpoint:
     """The checkpoint node, a public contract. `owner` names the process that took the stream over last.
 
     `tables` is what the graph was made of, as `replication.records` writes it; `rereading` what has to be read again,
-    as `replication.rereading` writes it, empty in every other phase. `filled` is the position of the copy that the
+    as `replication.rereading` writes it, and `copied` how far that is, as `replication.progress` writes it; both are
+    empty in phase `streaming`. `filled` is the position of the copy that the
     graph began with: another one is another graph. 0 in a checkpoint that an earlier version made.
     """
 
@@ -45,6 +46,7 @@ class Checkpoint:
     owner: str
     tables: str = ""
     rereading: str = ""
+    copied: str = ""
     filled: Lsn = ZERO
 
     def stepped(self) -> Self:

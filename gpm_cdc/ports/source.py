@@ -1,7 +1,7 @@
 """The Postgres side: the stream of frames, and the rows that a snapshot shows."""
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from gpm_cdc.domain.lsn import Lsn
 from gpm_cdc.domain.rows import CopiedRows
@@ -24,11 +24,30 @@ class ChangeSource(Protocol):
         """
 
 
+class Place(NamedTuple):
+    """A place in the files of a table: in the partition with the number `leaf`, before the block `block`.
+
+    A row stays in its place until it is changed, or its table gets other files. Places are ordered.
+    """
+
+    leaf: int
+    block: int
+
+
+FIRST = Place(0, 0)
+"""Before every row."""
+
+
 class SnapshotReader(Protocol):
     """Rows as one exported snapshot shows them, however long the reading takes."""
 
-    def rows(self, table: PlannedTable, places: Sequence[int]) -> AsyncIterator[CopiedRows]:
-        """Blocks of rows of `table`; each row holds the fields at `places`, in that order."""
+    def rows(
+        self, table: PlannedTable, places: Sequence[int], start: Place = FIRST
+    ) -> AsyncIterator[CopiedRows | Place]:
+        """Blocks of rows of `table`, each with the fields at `places`, in that order; a Place when all before it came.
+
+        Rows come in the order of their places, those before `start` not at all, or some of them.
+        """
 
     async def estimate(self, table: PlannedTable) -> int:
         """About how many rows there are, for progress only; 0 when unknown."""

@@ -1,23 +1,31 @@
 """A consistent copy: every row of some tables, or of all of them, as one exported snapshot shows it.
 
 A stream begins with one of all tables; tables that changed where the stream does not tell are copied again. The
-checkpoint stays in its phase until the last batch, and its ordinal counts batches, so that a lost commit answer can be
-settled here as well. A copy that was interrupted is begun again: what it left behind is adopted.
+checkpoint stays in its phase until the last batch, its ordinal counts batches, so that a lost commit answer can be
+settled here as well, and it says how far the copy is. One that was interrupted goes on from there under another
+snapshot, or is begun again: what it left behind is adopted.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import batched
+from typing import NamedTuple
 
 from gpm_cdc.cypher import loading, nodes
+from gpm_cdc.cypher.repairing import replace_relationships
 from gpm_cdc.cypher.statement import Statements, no_statements
+from gpm_cdc.domain.elements import ElementIds
 from gpm_cdc.domain.rows import CopiedRows
 from gpm_cdc.ports.graph import Checkpoint, GraphWriter, Position
 from gpm_cdc.ports.observer import Observer
-from gpm_cdc.ports.source import SnapshotReader
+from gpm_cdc.ports.source import FIRST, Place, SnapshotReader
 from gpm_cdc.projection.plan import EdgePlan, FieldRow, GraphPlan, NodePlan, PlannedTable, RelationshipPlan
+from gpm_cdc.replication import progress
+from gpm_cdc.replication.progress import Progress
 
 type Steps = Callable[[], Statements]
 
@@ -47,12 +55,26 @@ def everything(plan: GraphPlan, *, fresh: bool) -> CopyScope:
     )
 
 
+type Load = Callable[[Sequence[FieldRow]], Statements]
+
+
+class Reading(NamedTuple):
+    """One reading of a table: of which fields, and what becomes of the rows. `node` is set where nodes are made."""
+
+    table: PlannedTable
+    places: Sequence[int]
+    what: str
+    load: Load
+    node: NodePlan | None = None
+
+
 @dataclass(slots=True)
 class Snapshot:
     """One copy. The checkpoint must be ours, at the position of the snapshot, in a phase that promises nothing.
 
     `fresh` promises that the mapping owns nothing in the graph yet. `finish` makes the last checkpoint of the one
-    before it.
+    before it. `course` is a digest of what is copied, and `begun` how far a copy with the same digest is, whose changed
+    rows have been made right since.
     """
 
     reader: SnapshotReader
@@ -64,28 +86,26 @@ class Snapshot:
     fresh: bool
     batch_rows: int
     observer: Observer
+    course: str
+    begun: Progress | None = None
+    _progress: Progress | None = field(default=None, init=False)
     _writing: asyncio.Task[None] | None = field(default=None, init=False)
 
     async def run(self) -> Checkpoint:
         """Copy; the checkpoint that is returned says `streaming`."""
         started = time.monotonic()
-        await self._announce()
+        self._progress = self.begun
+        first = 0 if self.begun is None else self.begun.reading
+        readings = [*self._readings()][first:]
+        await self._announce(readings)
         try:
             if not self.fresh:
                 await self._clear()
-            for node in self.scope.nodes:
-                await self._copy_nodes(node)
-            for edge in self.scope.edges:
-                what = f"{edge.source.table} -[{edge.type}]-"
-                places = loading.edge_places(edge)
-                await self._copy(edge.source, places, what, partial(loading.load_edges, edge))
-            for table in self.scope.relationships:
-                await self._copy(
-                    table,
-                    range(len(table.fields)),
-                    str(table.table),
-                    partial(loading.load_relationships, table),
-                )
+            for number, reading in enumerate(readings, first):
+                begun = self._progress
+                if begun is None or begun.reading != number:
+                    begun = Progress(self.course, number)
+                await self._read(reading, begun)
             await self._write(no_statements, done=True)
             await self._settled()
         except BaseException:
@@ -94,35 +114,41 @@ class Snapshot:
         self.observer.snapshot_finished(self.checkpoint.position.lsn, time.monotonic() - started)
         return self.checkpoint
 
-    async def _announce(self) -> None:
-        edges = [edge.source for edge in self.scope.edges]
+    def _readings(self) -> Iterator[Reading]:
+        anew = self.begun is None
+        for node in self.scope.nodes:
+            load: Load = partial(loading.load_nodes, node, fresh=self.fresh)
+            yield Reading(node, range(len(node.fields)), str(node.table), load, node)
+        for edge in self.scope.edges:
+            what = f"{edge.source.table} -[{edge.type}]-"
+            yield Reading(edge.source, loading.edge_places(edge), what, partial(loading.load_edges, edge, fresh=anew))
+        for table in self.scope.relationships:
+            load = partial(loading.load_relationships, table) if anew else partial(replace_relationships, table)
+            yield Reading(table, range(len(table.fields)), str(table.table), load)
+
+    async def _announce(self, readings: Sequence[Reading]) -> None:
         total = 0
-        for table in (*self.scope.nodes, *edges, *self.scope.relationships):
-            total += await self.reader.estimate(table)
+        for reading in readings:
+            total += await self.reader.estimate(reading.table)
         self.observer.snapshot_started(total)
 
-    async def _copy_nodes(self, node: NodePlan) -> None:
-        before: set[str] = set()
-        if not self.fresh:
-            await self._write(lambda: loading.node_ids(node, before.update))
+    async def _read(self, reading: Reading, begun: Progress) -> None:
+        self._progress = begun
+        before = ElementIds()
+        if reading.node is not None and not self.fresh and not begun.clean:
+            await self._write(partial(loading.node_ids, reading.node, before.update))
             await self._settled()
-        places = range(len(node.fields))
-        await self._copy(node, places, str(node.table), lambda rows: loading.load_nodes(node, rows, fresh=self.fresh))
-        if before:
-            await self._sweep(node, before)
+        await self._copy(reading, replace(begun, clean=not before))
+        if reading.node is not None and before:
+            await self._sweep(reading.node, before)
 
-    async def _sweep(self, node: NodePlan, before: set[str]) -> None:
+    async def _sweep(self, node: NodePlan, before: ElementIds) -> None:
         """Delete the nodes of before that no row of the table accounts for."""
-        await self._copy(
-            node,
-            range(node.key_size),
-            str(node.table),
-            lambda rows: loading.keyed_ids(node, rows, before.difference_update),
-            counted=False,
-        )
-        leftover = sorted(before)
-        for start in range(0, len(leftover), self.batch_rows):
-            part = leftover[start : start + self.batch_rows]
+        keys = self.reader.rows(node, range(node.key_size))
+        async for rows, _ in batches(keys, self.batch_rows, FIRST):
+            await self._write(partial(loading.keyed_ids, node, rows, before.difference_update))
+        await self._settled()
+        for part in batched(before, self.batch_rows):
             await self._write(partial(nodes.delete_by_id, part, node.label))
 
     async def _clear(self) -> None:
@@ -133,28 +159,23 @@ class Snapshot:
                 await self._settled()
         await self.writer.prepare(self.plan, self.scope.retired)
 
-    async def _copy(
-        self,
-        table: PlannedTable,
-        places: Sequence[int],
-        what: str,
-        load: Callable[[Sequence[FieldRow]], Statements],
-        *,
-        counted: bool = True,
-    ) -> None:
-        async for rows in _batches(self.reader.rows(table, places), self.batch_rows):
-            await self._write(partial(load, rows))
-            if counted:
-                self.observer.snapshot_progress(what, len(rows))
+    async def _copy(self, reading: Reading, begun: Progress) -> None:
+        blocks = self.reader.rows(reading.table, reading.places, begun.place)
+        async for rows, reached in batches(blocks, self.batch_rows, begun.place):
+            self._progress = replace(begun, place=reached)
+            await self._write(partial(reading.load, rows))
+            self.observer.snapshot_progress(reading.what, len(rows))
         await self._settled()
 
     async def _write(self, steps: Steps, *, done: bool = False) -> None:
         """Begin writing a batch once the one before is committed; meanwhile the next is read."""
         await self._settled()
         before = self.checkpoint
-        after = before.stepped()
+        copied = "" if self._progress is None else progress.write(self._progress)
+        after = replace(before.stepped(), copied=copied)
         if done:
-            after = replace(self.finish(before), position=Position(before.position.lsn), phase="streaming")
+            last = self.finish(before)
+            after = replace(last, position=Position(before.position.lsn), phase="streaming", copied="")
         self._writing = asyncio.create_task(self.writer.write(steps, before, after))
         self.checkpoint = after
 
@@ -170,13 +191,29 @@ class Snapshot:
             await asyncio.gather(writing, return_exceptions=True)
 
 
-async def _batches(blocks: AsyncIterator[CopiedRows], size: int) -> AsyncIterator[list[FieldRow]]:
-    """The rows of `blocks` in lists of `size`."""
+async def batches(
+    blocks: AsyncIterator[CopiedRows | Place], size: int, reached: Place
+) -> AsyncIterator[tuple[list[FieldRow], Place]]:
+    """The rows of `blocks` in lists of `size`, each with the last place before which all have come with it."""
     pending: list[FieldRow] = []
+    places: deque[tuple[int, Place]] = deque()
+    given = 0
     async for block in blocks:
+        if isinstance(block, Place):
+            places.append((given + len(pending), block))
+            continue
         pending += block
         while len(pending) >= size:
-            yield pending[:size]
+            given += size
+            reached = _reached(places, given, reached)
+            yield pending[:size], reached
             pending = pending[size:]
     if pending:
-        yield pending
+        yield pending, _reached(places, given + len(pending), reached)
+
+
+def _reached(places: deque[tuple[int, Place]], given: int, reached: Place) -> Place:
+    """The last of `places` that lies within the first `given` rows, else `reached`; what it passes is taken off."""
+    while places and places[0][0] <= given:
+        reached = places.popleft()[1]
+    return reached

@@ -311,13 +311,14 @@ class Streaming:
 
     async def _commit_whole(self, batch: _ClosedBatch, limit: int | None) -> None:
         started = time.monotonic()
-        phase, records, rereading = batch.judgement
+        phase, records, rereading, copied = batch.judgement
         after = replace(
             self.checkpoint,
             position=Position(batch.position),
             phase=phase,
             tables=self.checkpoint.tables if records is None else records,
             rereading=self.checkpoint.rereading if rereading is None else rereading,
+            copied=self.checkpoint.copied if copied is None else copied,
         )
         how = How(create=True, limit=limit, thinned=self.checkpoint.position.ordinal > 0)
         try:

@@ -16,17 +16,20 @@ from gpm_cdc.pgoutput.messages import LogicalMessage
 from gpm_cdc.ports.graph import Phase
 from gpm_cdc.ports.tables import Grown, Moves, TableWatch
 from gpm_cdc.projection.coalesce import Planned, TableChanges
+from gpm_cdc.replication import progress
 from gpm_cdc.replication.assembly import Transaction
+from gpm_cdc.replication.progress import Changes
 from gpm_cdc.replication.rereading import Requests, write
 from gpm_cdc.wording import say
 
 
 class Judgement(NamedTuple):
-    """What a batch leaves behind: the phase, the records, and what is to be read again (None: as before)."""
+    """What a batch leaves behind: the phase, the records, what is to be read again, how far (None: as before)."""
 
     phase: Phase
     records: str | None
     rereading: str | None = None
+    copied: str | None = None
 
 
 _QUIET = Judgement("streaming", None)
@@ -136,15 +139,24 @@ class Judged:
 
 
 class Gathering:
-    """A Judge on the way to where something is read again: nothing is promised, and what `requests` take in is kept."""
+    """A Judge on the way to where something is read again: nothing is promised, and what `requests` take in is kept.
 
-    def __init__(self, requests: Requests) -> None:
+    So is what happens to a copy that was begun, whose `changes` are gathered; None if there is none. The checkpoint
+    stays in `phase`.
+    """
+
+    def __init__(self, phase: Phase, requests: Requests, changes: Changes | None) -> None:
+        self._phase: Phase = phase
         self._requests = requests
+        self._changes = changes
 
     async def judge(self, brought: Brought) -> Judgement:
         """As Judge says; never TablesMoved."""
-        del brought
-        return PROMISING_NOTHING._replace(rereading=write(self._requests.covered))
+        copied = ""
+        if self._changes is not None:
+            self._changes.gather(brought.transactions)
+            copied = progress.write(self._changes.progress)
+        return Judgement(self._phase, None, write(self._requests.covered), copied)
 
     def heed(self, messages: Sequence[LogicalMessage]) -> None:
         """As Judge says: RepairAsked for what cannot join."""

@@ -19,6 +19,7 @@ from gpm_cdc.ports.observer import Observer
 from gpm_cdc.projection.plan import GraphPlan
 from gpm_cdc.replication import records
 from gpm_cdc.replication.journal import Journal
+from gpm_cdc.replication.replacement import course_of
 from gpm_cdc.replication.rereading import whole
 from gpm_cdc.replication.snapshot import Snapshot, everything
 from gpm_cdc.runtime.mapped import Mapped, bind
@@ -73,21 +74,24 @@ class Beginning:
                 mapping_hash=mark.mapped.mapping_hash,
                 tables=records.write(mark.records),
                 rereading="",
+                copied="",
                 filled=mark.position,
             )
             await writer.write(partial(_unproved, settings.stream, plan, mark.position), taken, checkpoint)
             if not self.copying:
                 return checkpoint
+            scope = everything(plan, fresh=fresh)
             return await Snapshot(
                 mark.reader,
                 writer,
                 plan,
-                everything(plan, fresh=fresh),
+                scope,
                 checkpoint,
                 finish=lambda last: last,
                 fresh=fresh,
                 batch_rows=settings.batch_rows,
                 observer=self.observer,
+                course=course_of(scope, mark.records),
             ).run()
 
     async def _is_fresh(

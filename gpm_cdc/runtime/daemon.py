@@ -16,7 +16,7 @@ from gpm_cdc.domain.catalogue import TableName
 from gpm_cdc.domain.lsn import Lsn
 from gpm_cdc.errors.base import GpmCdcError
 from gpm_cdc.errors.run import StreamUnknown
-from gpm_cdc.errors.source import MappingChanged, StreamOwned
+from gpm_cdc.errors.source import MappingChanged, PublicationMissing, SourceError, StreamOwned
 from gpm_cdc.errors.stream import (
     EndpointTakenOver,
     RelationChanged,
@@ -227,12 +227,12 @@ class Daemon:
         """Bring the stream a step further; whether that was the last one."""
         settings = self._settings
         found = await writer.checkpoint(settings.stream)
-        if found is None or found.phase == "snapshot":
+        checkpoint = None if found is None else await self._goes_on(postgres, writer, mapped, identity, found)
+        if checkpoint is None:
             checkpoint = await self._beginning.run(postgres, stream, writer, identity, found)
         else:
-            checkpoint = await self._continued(postgres, writer, mapped, identity, found)
             self._epoch = checkpoint.epoch
-            if checkpoint.rereading:
+            if checkpoint.rereading or checkpoint.phase == "snapshot":
                 rereading = Rereading(settings, self._mapping, self._limits, self._observer)
                 rereads = await rereading.run(postgres, stream, writer, checkpoint, stop)
                 for table, wanted in rereads.items():
@@ -251,6 +251,26 @@ class Daemon:
         terms = Terms(self._limits, self._observer, vigil)
         await Streaming(stream, writer, mapped.plan, checkpoint, terms).run(stop, self._until)
         return True
+
+    async def _goes_on(
+        self,
+        postgres: Connection,
+        writer: Neo4jWriter,
+        mapped: Mapped,
+        identity: SystemIdentity,
+        found: Checkpoint,
+    ) -> Checkpoint | None:
+        """Take a stream over that can go on; None for one whose copy has to begin anew."""
+        if found.phase != "snapshot":
+            return await self._continued(postgres, writer, mapped, identity, found)
+        if not found.copied or found.mapping_hash != mapped.mapping_hash or not self._orders.snapshot:
+            return None
+        try:
+            return await self._continued(postgres, writer, mapped, identity, found)
+        except SourceError as error:
+            if error.retryable:
+                raise
+            return None
 
     async def _continued(
         self,
@@ -273,6 +293,8 @@ class Daemon:
         problem = publication_problem(state, settings.publication_name, found, tables)
         if problem is not None:
             raise problem
+        if state is None:
+            raise PublicationMissing(publication=settings.publication_name, stream=settings.stream)
         slot = await released_slot(postgres, settings.slot_name, settings.lock_timeout)
         require_serves(slot, settings.slot_name, found.position.lsn)
         if not found.rereading:

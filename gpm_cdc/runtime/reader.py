@@ -4,9 +4,14 @@ from collections.abc import AsyncIterator, Sequence
 
 from gpm_cdc.domain.catalogue import Catalogue
 from gpm_cdc.domain.rows import CopiedRows
+from gpm_cdc.ports.source import FIRST, Place
 from gpm_cdc.projection.plan import EdgePlan, FieldRow, PlannedTable
-from gpm_cdc.source.copy import KeyColumn, Keyed, copy_keyed, copy_referring, copy_rows, count_estimate
+from gpm_cdc.source.copy import KeyColumn, Keyed, copy_keyed, copy_referring, count_estimate
 from gpm_cdc.source.session import Connection, translated
+from gpm_cdc.source.slices import copy_stretch, leaves, stretches
+
+BLOCKS_AT_ONCE = 4_096
+"""Blocks (of 8 kB, mostly) after which a place is told: with more, more is copied again after a crash."""
 
 
 class CopyReader:
@@ -16,13 +21,18 @@ class CopyReader:
         self._connection = connection
         self._catalogue = catalogue
 
-    async def rows(self, table: PlannedTable, places: Sequence[int]) -> AsyncIterator[CopiedRows]:
+    async def rows(
+        self, table: PlannedTable, places: Sequence[int], start: Place = FIRST
+    ) -> AsyncIterator[CopiedRows | Place]:
         """As the port says."""
         columns = [table.columns[place] for place in places]
-        partitioned = self._partitioned(table)
         with translated():
-            async for block in copy_rows(self._connection, table.table, columns, partitioned=partitioned):
-                yield block
+            for number, stretch in stretches(await leaves(self._connection, table.table), BLOCKS_AT_ONCE):
+                end = Place(number + 1, 0) if stretch.stop is None else Place(number, stretch.stop)
+                if end > start:
+                    async for block in copy_stretch(self._connection, stretch, columns, ()):
+                        yield block
+                    yield end
 
     def _partitioned(self, table: PlannedTable) -> bool:
         return self._catalogue.tables[table.table].kind == "p"
@@ -58,6 +68,7 @@ class CopyReader:
             )
 
     def _keyed(self, table: PlannedTable, keys: Sequence[tuple[str, ...]]) -> Keyed:
-        types = {column.name: column.type for column in self._catalogue.tables[table.table].columns}
+        # Of a domain the type beneath: a key of before may be one that it does not allow any more.
+        types = {column.name: column.type.resolved for column in self._catalogue.tables[table.table].columns}
         named = [KeyColumn(name, (types[name].schema, types[name].name)) for name in table.columns[: table.key_size]]
         return Keyed(table.table, self._partitioned(table), named, keys)

@@ -14,7 +14,7 @@ from gpm_cdc.domain.rows import CopiedRows
 from gpm_cdc.projection.plan import EndPlan, PlannedTable, RowKey
 from gpm_cdc.source.copy import KeyColumn, Keyed, copy_referring
 from gpm_cdc.source.session import Connection, translated
-from gpm_cdc.source.slices import Join, Stretch, copy_keyed, copy_stretch, leaves
+from gpm_cdc.source.slices import Join, Stretch, copy_keyed, copy_stretch, leaves, stretches
 from gpm_cdc.verification.pace import Pace
 from gpm_cdc.verification.report import Held
 
@@ -135,15 +135,10 @@ class SlicedRows:
                 found = await leaves(session, table.table)
         finally:
             self._busy = False
-        for leaf, size in found:
-            first = 0
-            while first == 0 or first < size:
-                await self._pace.admitted()
-                stop = first + self._blocks
-                stretch = Stretch(leaf, first, stop if stop < size else None)
-                async for block in self._slice(stretch, columns, joins):
-                    yield block
-                first = stop
+        for _, stretch in stretches(found, self._blocks):
+            await self._pace.admitted()
+            async for block in self._slice(stretch, columns, joins):
+                yield block
 
     async def keyed(
         self, table: PlannedTable, keys: Sequence[RowKey], ends: Sequence[EndPlan] = ()

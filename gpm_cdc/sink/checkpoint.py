@@ -18,6 +18,7 @@ def to_node(checkpoint: Checkpoint) -> dict[str, Any]:
         "mapping_hash": checkpoint.mapping_hash,
         "tables": checkpoint.tables,
         "rereading": checkpoint.rereading,
+        "copied": checkpoint.copied,
         "filled": checkpoint.filled,
     }
 
@@ -41,5 +42,6 @@ def from_node(properties: Mapping[str, Any]) -> Checkpoint:
         owner=properties.get("owner", ""),
         tables=properties.get("tables", ""),
         rereading=properties.get("rereading", ""),
+        copied=properties.get("copied", ""),
         filled=Lsn(properties.get("filled", 0)),
     )

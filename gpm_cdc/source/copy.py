@@ -32,20 +32,6 @@ async def snapshot_session(conninfo: str, snapshot: str | None) -> AsyncIterator
         yield connection
 
 
-async def copy_rows(
-    connection: Connection, table: TableName, columns: Sequence[str], *, partitioned: bool
-) -> AsyncIterator[CopiedRows]:
-    """The rows of `table` in blocks, each row's `columns` in that order, None for NULL.
-
-    A table that merely has inheritance children is read without them; a partitioned one with its partitions.
-    """
-    selection = sql.SQL("SELECT {columns} FROM {table}").format(
-        columns=sql.SQL(", ").join(map(sql.Identifier, columns)), table=_whole(table, partitioned=partitioned)
-    )
-    async for rows in _copied(connection, selection):
-        yield rows
-
-
 def _whole(table: TableName, *, partitioned: bool) -> sql.Composed:
     return sql.SQL("{only}{table}").format(only=sql.SQL("" if partitioned else "ONLY "), table=sql.Identifier(*table))
 

@@ -3,7 +3,7 @@
 A row keeps its place until it is changed or its table gets another file, both of which are noticed otherwise.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 
 from psycopg import sql
@@ -49,6 +49,14 @@ async def leaves(connection: Connection, table: TableName) -> list[tuple[TableNa
     name = sql.Literal(sql.Identifier(*table).as_string(connection))
     rows = await query(connection, sql.SQL(_LEAVES).format(name=name))
     return [(TableName(str(schema), str(leaf)), int(str(blocks))) for schema, leaf, blocks in rows]
+
+
+def stretches(found: Sequence[tuple[TableName, int]], blocks: int) -> Iterator[tuple[int, Stretch]]:
+    """What `leaves` found in stretches of `blocks`, each with the number of its leaf; the last of a leaf has no end."""
+    for number, (leaf, size) in enumerate(found):
+        for first in range(0, max(size, 1), blocks):
+            stop = first + blocks
+            yield number, Stretch(leaf, first, stop if stop < size else None)
 
 
 async def copy_stretch(

@@ -55,7 +55,7 @@ class Killing:
 
     def in_snapshot(self) -> None:
         """Kill after some batches of the copy."""
-        wanted = self.draw.randint(3, 40)
+        wanted = self.draw.randint(2, 9)
 
         def copied() -> Checkpoint | None:
             assert self.daemon.running, self.daemon.said

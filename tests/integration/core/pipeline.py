@@ -38,6 +38,7 @@ class Progress:
     def __init__(self) -> None:
         self.position = ZERO
         self.batches: list[BatchReport] = []
+        self.copied = 0
         self.moved = asyncio.Event()
 
     def snapshot_started(self, rows: int) -> None:
@@ -45,6 +46,8 @@ class Progress:
 
     def snapshot_progress(self, what: str, rows: int) -> None:
         """As the port says."""
+        del what
+        self.copied += rows
 
     def snapshot_finished(self, position: Lsn, seconds: float) -> None:
         """As the port says."""
@@ -85,6 +88,7 @@ class Pipeline:
         self._mapping = mapping
         self.task: asyncio.Task[None] | None = None
         self.start: Callable[[], None] = lambda: None
+        self.meanwhile: Callable[[], Awaitable[None]] | None = None
         self.crashes = 0
         self._cut: tuple[int, Moment] | None = None
 
@@ -163,20 +167,27 @@ class Pipeline:
         """
         if told:
             await self.connection.execute("SELECT pg_logical_emit_message(true, 'test', '')")
-        target = await current_position(self.connection)
         assert self.task is not None
         async with asyncio.timeout(PATIENCE):
+            target = await current_position(self.connection)
             while self.progress.position < target:
                 self.progress.moved.clear()
                 waiting = asyncio.create_task(self.progress.moved.wait())
                 await asyncio.wait({waiting, self.task}, return_when=asyncio.FIRST_COMPLETED)
                 waiting.cancel()
                 if self.task.cancelled():
-                    self.start()
+                    target = await self._restarted()
                 elif self.task.done():
                     self.task.result()
                     message = "the stream ended by itself"
                     raise AssertionError(message)
+
+    async def _restarted(self) -> Lsn:
+        """Begin again after a cut, and after what is to happen `meanwhile`; the position of all that."""
+        if self.meanwhile is not None:
+            await self.meanwhile()
+        self.start()
+        return await current_position(self.connection)
 
     def expected(self) -> Graph:
         """The graph that the tables give now."""
@@ -244,11 +255,12 @@ async def following(
     orders: Orders | None = None,
     *,
     cut: tuple[int, Moment] | None = None,
+    meanwhile: Callable[[], Awaitable[None]] | None = None,
     **changes: object,
 ) -> AsyncIterator[Pipeline]:
     """A stream that has begun to follow, ended on leaving. The tables of `mapping` must be there.
 
-    `cut` is as in `crash_at`, from the very first write on.
+    `cut` is as in `crash_at`, from the very first write on; `meanwhile` happens before the stream begins again.
     """
     settings = settings_for(postgres, graph, **changes)
     progress = Progress()
@@ -266,6 +278,7 @@ async def following(
                 pipeline.task = asyncio.create_task(daemon.run(stop))
 
             pipeline.start = start
+            pipeline.meanwhile = meanwhile
             if cut is not None:
                 pipeline.crash_at(*cut)
             with _tapped(pipeline):

@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 
+from gpm_cdc.domain.elements import ElementIds
 from gpm_cdc.errors.sink import GraphNotEmpty
 from gpm_cdc.projection.plan import NodePlan
 from gpm_cdc.replication.snapshot import Snapshot
@@ -130,7 +131,7 @@ async def test_a_node_that_is_somebody_elses_by_then_is_not_swept(
     await forget(filled)
     sweep = Snapshot._sweep
 
-    async def sweep_late(self: Snapshot, node: NodePlan, before: set[str]) -> None:
+    async def sweep_late(self: Snapshot, node: NodePlan, before: ElementIds) -> None:
         if node.label == "Parent":
             await neo4j.query("MATCH (n:Parent {id: 4000}) REMOVE n:Parent SET n:Mine")
         await sweep(self, node, before)

@@ -1,5 +1,6 @@
 """How Neo4j means to run every statement that a batch or a copy can produce: by index, never by scanning."""
 
+import itertools
 import re
 from collections.abc import Iterator
 from typing import Any, cast
@@ -25,7 +26,7 @@ from tests.servers import Database, Neo4jServer
 
 KINDS = {
     "empty nodes": r"^MATCH \(n:`[^`]+`\) DETACH DELETE n$",
-    "read element ids": r"^MATCH \(n:`[^`]+`\) WITH collect\(n\) AS ns UNWIND .* RETURN \[n IN .* \| elementId\(n\)\]$",
+    "read element ids": r"^MATCH \(n:`[^`]+`\) WITH collect\(n\) AS ns .* RETURN \[n IN .* \| elementId\(n\)\]$",
     "hide all nodes": r"^MATCH \(n:`[^`]+`\) WHERE.*REMOVE n:`[^`]+` RETURN elementId\(n\)$",
     "hide nodes": r"REMOVE n:`[^`]+` RETURN elementId\(n\)$",
     "empty relationships": r"^MATCH \(:.*DELETE e$",
@@ -274,8 +275,9 @@ def _copies(plan: GraphPlan) -> Iterator[str]:
         row = tuple(rows_of(node, 1, None))
         for fresh in (True, False):
             yield from texts_of(loading.load_nodes(node, [row], fresh=fresh))
-        for edge in node.edges:
-            yield from texts_of(loading.load_edges(edge, [tuple(row[place] for place in loading.edge_places(edge))]))
+        for edge, fresh in itertools.product(node.edges, (True, False)):
+            ends = tuple(row[place] for place in loading.edge_places(edge))
+            yield from texts_of(loading.load_edges(edge, [ends], fresh=fresh))
         yield from texts_of(loading.node_ids(node, lambda _: None))
         yield from texts_of(loading.keyed_ids(node, [row[: node.key_size]], lambda _: None))
         yield from texts_of(retiring.retire_nodes(node.label, lambda _: None))

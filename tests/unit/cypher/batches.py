@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from gpm_cdc.cypher import loading, pieces, retiring, statement
+from gpm_cdc.cypher import loading, pieces, repairing, retiring, statement
 from gpm_cdc.cypher.apply import How, statements
 from gpm_cdc.cypher.schema import schema
 from gpm_cdc.cypher.statement import Record, Statement, Statements, no_statements
@@ -343,8 +343,10 @@ def _loading() -> Iterator[Statements]:
     for fresh in (True, False):
         yield loading.load_nodes(person, rows, fresh=fresh)
     lives = person.edges[0]
-    yield loading.load_edges(lives, [("1", "de", "1"), ("2", None, "1")])
+    for fresh in (True, False):
+        yield loading.load_edges(lives, [("1", "de", "1"), ("2", None, "1")], fresh=fresh)
     yield loading.load_relationships(calls, [("1", "a", "2020-01-01", "w", "1", "x")])
+    yield repairing.replace_relationships(calls, [("1", "a", "2020-01-01", "w", "1", "x")])
     counts: list[int] = []
     yield loading.delete_some("()-[e:X]->()", counts.append)
     yield retiring.retire_nodes(city.label, counts.append)
