@@ -52,7 +52,7 @@ class _Steps:
         while done < transactions:
             manner = dice.random()
             if manner < 0.04:
-                self.steps.append(Recopy(dice.choice((0, 0, 1, 2, 4, 8))))
+                self.steps.append(self._recopy())
             if dice.random() < 0.65:
                 self.steps.append(Hold())
             if dice.random() < 0.15:
@@ -76,7 +76,13 @@ class _Steps:
         else:
             self.steps.append(self._transaction())
 
-    def _transaction(self) -> Transaction:
+    def _recopy(self) -> Recopy:
+        crash = self._dice.choice((0, 1, 3, 6, 10, 15, 22, 30))
+        # A copy that goes on would wait for prepared transactions.
+        meanwhile = (self._transaction(preparing=False) for _ in range(self._dice.choice((0, 1, 2, 4))))
+        return Recopy(crash, tuple(meanwhile) if crash else ())
+
+    def _transaction(self, *, preparing: bool = True) -> Transaction:
         dice = self._dice
         statements: list[str] = []
         for _ in range(dice.choice((1, 1, 2, 3, 4, 6))):
@@ -90,7 +96,7 @@ class _Steps:
         guarded = dice.random() < 0.85
         # A prepared TRUNCATE would lock the table against everybody who compares.
         truncates = any("TRUNCATE" in statement for statement in statements)
-        if self._prepared and not truncates and dice.random() < 0.05:
+        if preparing and self._prepared and not truncates and dice.random() < 0.05:
             self._names += 1
             self._open.append(f"prepared {self._names}")
             return Transaction(tuple(statements), "PREPARE", guarded, self._open[-1])

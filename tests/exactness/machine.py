@@ -12,6 +12,7 @@ import psycopg
 from gpm_cdc.cypher import statement as cypher_statement
 from gpm_cdc.mapping.inference import infer
 from gpm_cdc.mapping.text import render
+from gpm_cdc.runtime import reader
 from gpm_cdc.runtime.daemon import Orders
 from gpm_cdc.runtime.reset import reset
 from gpm_cdc.source.catalogue import read_catalogue
@@ -25,8 +26,10 @@ SESSIONS = 2
 _LOCK_TIMEOUT = "20ms"
 """A session that waits for another one waits for nothing: both are moved on by one hand."""
 
-_PATIENCE = 5.0
-"""Seconds: a comparison takes one."""
+_GLANCES = 0.05
+"""Seconds between two questions whether somebody waits for a prepared transaction."""
+
+_AWAITED = "SELECT FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
 
 
 @dataclass(slots=True)
@@ -126,6 +129,8 @@ class Machine:
             if script.inferred:
                 mapping = await _inferred(connections[-1]) or mapping
             stack.enter_context(patch.object(cypher_statement, "ROWS_PER_STATEMENT", script.statement_rows))
+            # Tables of a few rows, too, have several places from which a copy can go on.
+            stack.enter_context(patch.object(reader, "BLOCKS_AT_ONCE", 1))
             outcome = await _History(self._database, self._graph, script, mapping, connections).run()
         self._prepared_for = _shape(script)
         return outcome
@@ -199,10 +204,21 @@ class _History:
         return self.outcome
 
     @asynccontextmanager
-    async def _following(self, orders: Orders, crash: int = 0) -> AsyncIterator[Pipeline]:
-        settings: dict[str, object] = {"keepalive_interval": 0.005, **self._script.settings}
-        cut: tuple[int, Moment] | None = (crash, "inside") if crash else None
-        async with following(self._database, self._graph, self._mapping, orders, cut=cut, **settings) as stream:
+    async def _following(self, orders: Orders, recopy: Recopy | None = None) -> AsyncIterator[Pipeline]:
+        settings: dict[str, Any] = {"keepalive_interval": 0.005, **self._script.settings}
+        cut: tuple[int, Moment] | None = None
+        meanwhile: list[Transaction] = []
+        if recopy is not None and recopy.crash:
+            cut = recopy.crash, "inside"
+            meanwhile += recopy.meanwhile
+
+        async def happen() -> None:
+            while meanwhile:
+                await self._transaction(meanwhile.pop(0))
+
+        async with following(
+            self._database, self._graph, self._mapping, orders, cut=cut, meanwhile=happen, **settings
+        ) as stream:
             yield stream
 
     async def _running(self) -> Pipeline:
@@ -230,7 +246,7 @@ class _History:
             case Crash():
                 (await self._running()).crash_at(step.writes, step.moment)
             case Recopy():
-                await self._recopy(step.crash)
+                await self._recopy(step)
             case Compare():
                 await self._compare()
 
@@ -283,21 +299,22 @@ class _History:
         self.outcome.comparisons += 1
 
     async def _checked(self, stream: Pipeline) -> None:
-        """Compare. A table that is read again waits for prepared transactions, so these end if it takes long."""
+        """Compare. A table that is read again waits for prepared transactions, so these end when somebody does."""
         checking = asyncio.ensure_future(stream.check())
         try:
-            await asyncio.wait({checking}, timeout=_PATIENCE)
-            if not checking.done():
-                await self._finish_all()
+            while self._prepared and not checking.done():
+                await asyncio.wait({checking}, timeout=_GLANCES)
+                if (await self._control.execute(_AWAITED)).rowcount:
+                    await self._finish_all()
             await checking
         finally:
             checking.cancel()
 
-    async def _recopy(self, crash: int) -> None:
+    async def _recopy(self, step: Recopy) -> None:
         """End the stream and begin a new one over its graph; slots wait for open transactions, so these end first."""
         await self._stop()
         await self._finish_all()
         await reset(settings_for(self._database, self._graph))
         self._stack = AsyncExitStack()
-        self._stream = await self._stack.enter_async_context(self._following(Orders(adopt=True), crash))
+        self._stream = await self._stack.enter_async_context(self._following(Orders(adopt=True), step))
         self.outcome.copies += 1

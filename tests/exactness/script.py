@@ -61,9 +61,13 @@ class Crash:
 
 @dataclass(frozen=True, slots=True)
 class Recopy:
-    """The stream is ended, and a new one takes over its graph; cut off in the copy as by a Crash if `crash` says so."""
+    """The stream is ended, and a new one takes over its graph; cut off in the copy as by a Crash if `crash` says so.
+
+    Before it begins again, `meanwhile` happens.
+    """
 
     crash: int = 0
+    meanwhile: tuple[Transaction, ...] = ()
     kind: Literal["recopy"] = "recopy"
 
 
@@ -137,6 +141,8 @@ def _step(facts: dict[str, Any]) -> Step:
     if facts["kind"] == "woven":
         first, second = (_step(facts[name]) for name in ("first", "second"))
         return Woven(cast("Transaction", first), cast("Transaction", second), tuple(facts["order"]))
+    if facts["kind"] == "recopy":
+        facts = {**facts, "meanwhile": tuple(cast("Transaction", _step(each)) for each in facts["meanwhile"])}
     if facts["kind"] == "transaction":
         facts = {**facts, "statements": tuple(facts["statements"])}
     return _KINDS[facts["kind"]](**facts)
@@ -155,7 +161,9 @@ def _lines(step: Step) -> Iterator[str]:
         case Crash():
             yield f"-- the stream is cut off {step.moment} its write number {step.writes}"
         case Recopy():
-            yield f"-- a new stream copies again, cut off at write number {step.crash} (0: not at all)"
+            yield f"-- a new stream copies again, cut off at write number {step.crash} (0: not at all), then:"
+            for each in step.meanwhile:
+                yield from _transaction_lines(each, "/* meanwhile */ ")
         case Hold() | Compare():
             yield f"-- {step.kind}"
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 
-from tests.exactness.script import Script, Step, Transaction, Woven
+from tests.exactness.script import Recopy, Script, Step, Transaction, Woven
 
 type Fails = Callable[[Script], Awaitable[bool]]
 
@@ -60,6 +60,11 @@ def _smaller(step: Step) -> Iterator[Step]:
         yield from (replace(step, second=second) for second in _shorter(step.second))
     elif isinstance(step, Transaction):
         yield from _shorter(step)
+    elif isinstance(step, Recopy):
+        for place, each in enumerate(step.meanwhile):
+            before, after = step.meanwhile[:place], step.meanwhile[place + 1 :]
+            yield replace(step, meanwhile=(*before, *after))
+            yield from (replace(step, meanwhile=(*before, shorter, *after)) for shorter in _shorter(each))
 
 
 def _shorter(transaction: Transaction) -> Iterator[Transaction]:
