@@ -82,7 +82,10 @@ def count(stream: Stream) -> tuple[int, int]:
 @pytest.mark.benchmark
 @pytest.mark.timeout(SECONDS * 3)
 def test_giants(stream: Stream) -> None:
-    """A hub with 300,000 relationships goes, a million rows are emptied, five million inserted, with a kill inside."""
+    """A hub with 300,000 relationships goes, a million rows are emptied, five million inserted, with a kill inside.
+
+    The next process goes on inside, too.
+    """
     stream.execute(*(part for part in SCHEMA.split(";") if part.strip()))
     stream.mapping.write_text(MAPPING)
     peak = Peak()
@@ -105,6 +108,7 @@ def test_giants(stream: Stream) -> None:
                 daemon.kill()
                 daemon = stream.run()
                 peak.pid = daemon.pid
+                daemon.wait_line("going on reading", seconds=SECONDS)
             stream.wait_current(SECONDS)
             now = time.monotonic()
             sys.stdout.write(
