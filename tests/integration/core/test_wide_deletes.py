@@ -8,6 +8,7 @@ from unittest.mock import patch
 import pytest
 
 from gpm_cdc.cypher.journal import Note
+from gpm_cdc.cypher.pieces import Piece
 from gpm_cdc.cypher.statement import Statements
 from gpm_cdc.errors.sink import GraphTransactionTooLarge
 from gpm_cdc.ports.graph import Checkpoint
@@ -90,6 +91,10 @@ GIANTS = [
 ]
 
 
+PHASES = {"chunked", "rereading"}
+"""Those of a checkpoint inside: the second where the catalogue shows a TRUNCATE before the stream brings it."""
+
+
 class CrashError(Exception):
     """The end of a process, as far as the stream is concerned."""
 
@@ -115,8 +120,8 @@ class Writes:
             after: Checkpoint,
             notes: Sequence[Note] = (),
         ) -> None:
-            if after.phase == "chunked":
-                assert isinstance(steps, partial)
+            if isinstance(steps, partial) and isinstance(getattr(steps.func, "__self__", None), Piece):
+                assert after.phase in PHASES
                 if steps.args[0] > self._memory:
                     raise GraphTransactionTooLarge
                 assert after.position.lsn == before.position.lsn
@@ -157,7 +162,8 @@ async def test_crash_between_pieces_resumes_inside(postgres: Database, neo4j: Ne
             with pytest.raises(CrashError):
                 await stream.caught_up()
             phase, ordinal, left = state(stream)
-            assert (phase, ordinal) == ("chunked", 2)
+            assert phase in PHASES
+            assert ordinal == 2
             assert before - LIMIT * 2 <= left - 1 < before
     with resuming.watched():
         async with following(postgres, neo4j, MAPPING, batch_elements=LIMIT) as stream:
