@@ -19,7 +19,7 @@ from tests.acceptance.stream import Stream
 
 SECONDS = 1_500.0
 ROWS = 5_000_000
-DAEMON_BYTES = 700_000_000
+DAEMON_BYTES = 450_000_000
 SCHEMA = """
 CREATE TABLE hub (id int PRIMARY KEY);
 CREATE TABLE spoke (id int PRIMARY KEY, hub int);
