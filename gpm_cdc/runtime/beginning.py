@@ -1,4 +1,4 @@
-"""The beginning of a stream, or of one whose copy was interrupted: publication, slot, copy, in this order."""
+"""The beginning of a stream, or of one whose copy cannot be gone on with: publication, slot, copy, in this order."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager

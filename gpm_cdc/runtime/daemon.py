@@ -261,14 +261,14 @@ class Daemon:
         found: Checkpoint,
     ) -> Checkpoint | None:
         """Take a stream over that can go on; None for one whose copy has to begin anew."""
-        if found.phase != "snapshot":
-            return await self._continued(postgres, writer, mapped, identity, found)
-        if not found.copied or found.mapping_hash != mapped.mapping_hash or not self._orders.snapshot:
+        copying = found.phase == "snapshot"
+        same = found.copied and found.mapping_hash == mapped.mapping_hash
+        if copying and not (same and self._orders.snapshot):
             return None
         try:
             return await self._continued(postgres, writer, mapped, identity, found)
         except SourceError as error:
-            if error.retryable:
+            if not copying or error.retryable:
                 raise
             return None
 

@@ -6,7 +6,7 @@ from gpm_cdc.domain.catalogue import Catalogue
 from gpm_cdc.domain.rows import CopiedRows
 from gpm_cdc.ports.source import FIRST, Place
 from gpm_cdc.projection.plan import EdgePlan, FieldRow, PlannedTable
-from gpm_cdc.source.copy import KeyColumn, Keyed, copy_keyed, copy_referring, count_estimate
+from gpm_cdc.source.copy import copy_keyed, copy_referring, count_estimate, with_keys
 from gpm_cdc.source.session import Connection, translated
 from gpm_cdc.source.slices import copy_stretch, leaves, stretches
 
@@ -48,7 +48,7 @@ class CopyReader:
         """As the port says."""
         with translated():
             return await copy_keyed(
-                self._connection, self._keyed(table, keys), [table.columns[place] for place in places]
+                self._connection, with_keys(self._catalogue, table, keys), [table.columns[place] for place in places]
             )
 
     async def referring(self, edge: EdgePlan, places: Sequence[int], keys: Sequence[tuple[str, ...]]) -> list[FieldRow]:
@@ -64,11 +64,5 @@ class CopyReader:
                 (source.table, self._partitioned(source)),
                 [source.columns[place] for place in places],
                 pairs,
-                self._keyed(target, keys),
+                with_keys(self._catalogue, target, keys),
             )
-
-    def _keyed(self, table: PlannedTable, keys: Sequence[tuple[str, ...]]) -> Keyed:
-        # Of a domain the type beneath: a key of before may be one that it does not allow any more.
-        types = {column.name: column.type.resolved for column in self._catalogue.tables[table.table].columns}
-        named = [KeyColumn(name, (types[name].schema, types[name].name)) for name in table.columns[: table.key_size]]
-        return Keyed(table.table, self._partitioned(table), named, keys)

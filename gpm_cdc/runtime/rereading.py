@@ -59,8 +59,8 @@ class Rereading:
 
         What was read again is returned: nothing if it did not come to that.
 
-        `checkpoint` must be ours, in phase `rereading`; `stream` must not be started yet. Raises what makes more tables
-        be read again, as `Streaming.run` does.
+        `checkpoint` must be ours, in phase `rereading`, or `snapshot` for a first copy that goes on; `stream` must not
+        be started yet. Raises what makes more tables be read again, as `Streaming.run` does.
         """
         async with marked(self.settings, self.mapping, postgres, _spare_slot(self.settings)) as mark:
             covered = await self._covered(mark, checkpoint)

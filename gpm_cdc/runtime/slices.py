@@ -12,7 +12,7 @@ from gpm_cdc.domain.catalogue import Catalogue, Column, TableName
 from gpm_cdc.domain.lsn import Lsn
 from gpm_cdc.domain.rows import CopiedRows
 from gpm_cdc.projection.plan import EndPlan, PlannedTable, RowKey
-from gpm_cdc.source.copy import KeyColumn, Keyed, copy_referring
+from gpm_cdc.source.copy import copy_referring, with_keys
 from gpm_cdc.source.session import Connection, translated
 from gpm_cdc.source.slices import Join, Stretch, copy_keyed, copy_stretch, leaves, stretches
 from gpm_cdc.verification.pace import Pace
@@ -148,7 +148,7 @@ class SlicedRows:
         for start in range(0, len(keys), KEYS_AT_ONCE):
             await self._pace.admitted()
             async with self._reading() as session:
-                chosen = self._keyed(table, keys[start : start + KEYS_AT_ONCE])
+                chosen = with_keys(self._catalogue, table, keys[start : start + KEYS_AT_ONCE])
                 async for block in copy_keyed(session, chosen, table.columns, joins):
                     yield block
 
@@ -162,7 +162,7 @@ class SlicedRows:
         own_key = table.columns[: table.key_size]
         found: list[RowKey] = []
         for start in range(0, len(keys), KEYS_AT_ONCE):
-            parents = self._keyed(end.target, keys[start : start + KEYS_AT_ONCE])
+            parents = with_keys(self._catalogue, end.target, keys[start : start + KEYS_AT_ONCE])
             async with self._reading() as session:
                 found += await copy_referring(session, child, own_key, pairs, parents, most - len(found))  # type: ignore[arg-type]
             if len(found) >= most:
@@ -180,12 +180,6 @@ class SlicedRows:
         finally:
             self._busy = False
         await self._release_late()
-
-    def _keyed(self, table: PlannedTable, keys: Sequence[RowKey]) -> Keyed:
-        # Of a domain the type beneath: a key of before may be one that it does not allow any more.
-        types = [self._column(table, place).type.resolved for place in range(table.key_size)]
-        named = [KeyColumn(name, (kind.schema, kind.name)) for name, kind in zip(table.columns, types, strict=False)]
-        return Keyed(table.table, self._partitioned(table), named, keys)
 
     def _partitioned(self, table: PlannedTable) -> bool:
         return self._catalogue.tables[table.table].kind == "p"

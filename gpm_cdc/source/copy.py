@@ -11,9 +11,9 @@ from psycopg.errors import error_from_result
 from psycopg.generators import fetch_many
 from psycopg.waiting import Wait
 
-from gpm_cdc.domain.catalogue import TableName
+from gpm_cdc.domain.catalogue import Catalogue, TableName
 from gpm_cdc.domain.rows import CopiedRows
-from gpm_cdc.projection.plan import FieldRow
+from gpm_cdc.projection.plan import FieldRow, PlannedTable
 from gpm_cdc.source.session import Connection, connect, query
 
 BLOCK_ROWS = 4_000
@@ -112,6 +112,15 @@ class Keyed:
             key=sql.SQL(", ").join(sql.Identifier(alias, column.name) for column in self.key),
             rows=sql.SQL(", ").join(rows),
         )
+
+
+def with_keys(catalogue: Catalogue, table: PlannedTable, keys: Sequence[tuple[str, ...]]) -> Keyed:
+    """The rows of a mapped table with some keys, which may be of before."""
+    found = catalogue.tables[table.table]
+    # Of a domain the type beneath: a key of before may be one that it does not allow any more.
+    types = {column.name: column.type.resolved for column in found.columns}
+    named = [KeyColumn(name, (types[name].schema, types[name].name)) for name in table.columns[: table.key_size]]
+    return Keyed(table.table, found.kind == "p", named, keys)
 
 
 async def copy_keyed(connection: Connection, keyed: Keyed, columns: Sequence[str]) -> list[FieldRow]:
