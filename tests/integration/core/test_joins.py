@@ -4,10 +4,8 @@ from typing import Any
 
 import pytest
 
-from gpm_cdc.mapping.text import parse
-from gpm_cdc.runtime.verify import VerifyOrders, verify
-from tests.integration.core.pipeline import Pipeline, following, settings_for
-from tests.integration.values.matrix import Silent
+from tests.integration.core.agreement import require_equal, verdict
+from tests.integration.core.pipeline import following
 from tests.servers import Database, Neo4jServer
 
 SCHEMA = """
@@ -187,18 +185,6 @@ async def filled(postgres: Database) -> Database:
     return postgres
 
 
-async def _verdict(database: Database, graph: Neo4jServer, mapping: str = MAPPING) -> str:
-    report = await verify(
-        settings_for(database, graph), parse(mapping, where="test"), VerifyOrders(strict=True), Silent()
-    )
-    return report.verdict
-
-
-async def _equal(stream: Pipeline, database: Database, graph: Neo4jServer) -> None:
-    await stream.check()
-    assert await _verdict(database, graph) == "clean"
-
-
 async def _ends(graph: Neo4jServer, kind: str) -> set[tuple[Any, Any]]:
     found = await graph.query(f"MATCH (c)-[:{kind}]-(p:Place) WHERE NOT c:Place RETURN c.id AS child, p.id AS parent")
     return {(row["child"], row["parent"]) for row in found}
@@ -207,7 +193,7 @@ async def _ends(graph: Neo4jServer, kind: str) -> set[tuple[Any, Any]]:
 async def test_copied(filled: Database, neo4j: Neo4jServer) -> None:
     """The first copy connects what Postgres calls equal, and nodes keep their values as they were."""
     async with following(filled, neo4j, MAPPING) as stream:
-        await _equal(stream, filled, neo4j)
+        await require_equal(stream, filled, neo4j, MAPPING)
         every = {(1, "1"), (2, "2.0"), (3, "3.50"), (4, "100000000000000000000"), (5, "NaN")}
         assert await _ends(neo4j, "AT") == every
         assert await _ends(neo4j, "WHOLE") == {(1, "1"), (2, "2.0")}
@@ -233,14 +219,14 @@ async def test_each_transaction(filled: Database, neo4j: Neo4jServer) -> None:
         for transaction in TRANSACTIONS:
             await stream.execute(transaction)
             await stream.check()
-        await _equal(stream, filled, neo4j)
+        await require_equal(stream, filled, neo4j, MAPPING)
 
 
 async def test_all_at_once(filled: Database, neo4j: Neo4jServer) -> None:
     """The same in one batch."""
     async with following(filled, neo4j, MAPPING) as stream:
         await stream.together(*TRANSACTIONS)
-        await _equal(stream, filled, neo4j)
+        await require_equal(stream, filled, neo4j, MAPPING)
 
 
 @pytest.mark.parametrize("size", [2, 3, 5])
@@ -250,7 +236,7 @@ async def test_in_batches(filled: Database, neo4j: Neo4jServer, size: int) -> No
         for start in range(0, len(TRANSACTIONS), size):
             await stream.together(*TRANSACTIONS[start : start + size])
             await stream.check()
-        await _equal(stream, filled, neo4j)
+        await require_equal(stream, filled, neo4j, MAPPING)
 
 
 @pytest.mark.parametrize(
@@ -268,4 +254,4 @@ async def test_verify_sees(filled: Database, neo4j: Neo4jServer, damage: str) ->
     async with following(filled, neo4j, MAPPING) as stream:
         await stream.check()
         await neo4j.query(damage)
-        assert await _verdict(filled, neo4j) == "drift"
+        assert await verdict(filled, neo4j, MAPPING) == "drift"

@@ -2,10 +2,8 @@
 
 import pytest
 
-from gpm_cdc.mapping.text import parse
-from gpm_cdc.runtime.verify import VerifyOrders, verify
-from tests.integration.core.pipeline import Pipeline, following, settings_for
-from tests.integration.values.matrix import Silent
+from tests.integration.core.agreement import require_equal, verdict
+from tests.integration.core.pipeline import following
 from tests.servers import Database, Neo4jServer
 
 SCHEMA = """
@@ -97,33 +95,21 @@ async def filled(postgres: Database) -> Database:
     return postgres
 
 
-async def _verdict(database: Database, graph: Neo4jServer) -> str:
-    report = await verify(
-        settings_for(database, graph), parse(MAPPING, where="test"), VerifyOrders(strict=True), Silent()
-    )
-    return report.verdict
-
-
-async def _equal(stream: Pipeline, database: Database, graph: Neo4jServer) -> None:
-    await stream.check()
-    assert await _verdict(database, graph) == "clean"
-
-
 async def test_integers_and_decimals(filled: Database, neo4j: Neo4jServer) -> None:
     """Copied, then each transaction on its own: the oracle and `verify` agree that the graph is right."""
     async with following(filled, neo4j, MAPPING) as stream:
-        await _equal(stream, filled, neo4j)
+        await require_equal(stream, filled, neo4j, MAPPING)
         for transaction in TRANSACTIONS:
             await stream.execute(transaction)
             await stream.check()
-        await _equal(stream, filled, neo4j)
+        await require_equal(stream, filled, neo4j, MAPPING)
 
 
 async def test_all_at_once(filled: Database, neo4j: Neo4jServer) -> None:
     """The same in one batch."""
     async with following(filled, neo4j, MAPPING) as stream:
         await stream.together(*TRANSACTIONS)
-        await _equal(stream, filled, neo4j)
+        await require_equal(stream, filled, neo4j, MAPPING)
 
 
 async def test_verify_sees_a_wrong_end(filled: Database, neo4j: Neo4jServer) -> None:
@@ -131,4 +117,4 @@ async def test_verify_sees_a_wrong_end(filled: Database, neo4j: Neo4jServer) -> 
     async with following(filled, neo4j, MAPPING) as stream:
         await stream.check()
         await neo4j.query("MATCH (v:Visit {id: 1})-[r:AT]->() MATCH (p:Place {id: 2.0}) DELETE r CREATE (v)-[:AT]->(p)")
-        assert await _verdict(filled, neo4j) == "drift"
+        assert await verdict(filled, neo4j, MAPPING) == "drift"
