@@ -2,7 +2,7 @@
 
 A table whose shape, partitions or enums changed is read again. Where only its files are other ones, a TRUNCATE explains
 it if the stream brings one of that very transaction: until it does, or has passed the place where it should have, the
-checkpoint promises nothing.
+checkpoint promises nothing. The catalogue may show it before the stream brings it, or some batches after.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -45,6 +45,13 @@ class Brought(NamedTuple):
     position: Lsn
 
 
+class _Emptying(NamedTuple):
+    """A TRUNCATE of the table with this oid, by the transaction of this number."""
+
+    oid: int
+    xid: int | None
+
+
 class Judge(Protocol):
     """Says what may be promised of the graph after a batch. Batches are judged in their order."""
 
@@ -64,9 +71,12 @@ class Vigil:
     def __init__(self, watch: TableWatch, requests: Requests) -> None:
         self._watch = watch
         self._requests = requests
+        self._emptied: dict[_Emptying, Lsn] = {}
 
     async def judge(self, brought: Brought) -> Judgement:
         """As Judge says."""
+        # A commit is in the log before anybody can see it: a TRUNCATE may explain what a later look shows.
+        self._emptied |= _emptied(brought.transactions)
         moves = await self._watch.look()
         if moves.moved:
             raise TablesMoved(moves.moved, say("changed where the stream does not tell how"))
@@ -81,9 +91,10 @@ class Vigil:
 
     def _explained(self, moves: Moves, brought: Brought) -> Iterator[TableName]:
         """The tables of which everything is known now; TablesMoved for those of which it never will be."""
-        emptied = _emptied(brought.transactions)
         for table, refiled in moves.refiled.items():
-            if (refiled.oid, refiled.xid) in emptied:
+            emptied = self._emptied.get(_Emptying(refiled.oid, refiled.xid))
+            if emptied is not None and emptied <= brought.position:
+                self._forget(refiled.oid, emptied)
                 yield table
             elif brought.position >= refiled.end:
                 raise TablesMoved([table], say("its rows were stored anew"))
@@ -93,14 +104,18 @@ class Vigil:
             if brought.position >= grown.end:
                 yield table
 
+    def _forget(self, oid: int, position: Lsn) -> None:
+        """What emptied this table up to `position` explains nothing any more."""
+        self._emptied = {each: end for each, end in self._emptied.items() if each.oid != oid or end > position}
+
     def heed(self, messages: Sequence[LogicalMessage]) -> None:
         """As Judge says: RepairAsked for a request to this stream."""
         self._requests.heed(messages)
 
 
-def _emptied(transactions: Sequence[Transaction]) -> set[tuple[int, int | None]]:
+def _emptied(transactions: Sequence[Transaction]) -> dict[_Emptying, Lsn]:
     return {
-        (oid, transaction.xid)
+        _Emptying(oid, transaction.xid): transaction.end_lsn
         for transaction in transactions
         for event in transaction.events
         if isinstance(event, Truncate)

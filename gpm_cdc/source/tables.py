@@ -21,7 +21,7 @@ WITH named AS (
     FROM named LEFT JOIN LATERAL pg_partition_tree(named.oid) AS p ON true
 ), member AS (
     SELECT tree.schema, tree.name, c.oid, tree.parent, c.relkind, c.xmin::text AS xmin,
-           pg_relation_filenode(c.oid)::int8 AS file, i.xmin::text AS since,
+           nullif(c.relfilenode, 0)::int8 AS file, i.xmin::text AS since,
            (SELECT string_agg(concat_ws(' ', a.attnum, quote_ident(a.attname)), ',' ORDER BY a.attnum)
             FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
                   AND a.attgenerated <> 'v') AS columns

@@ -1,5 +1,6 @@
 """Reading tables again beside a stream: whatever cuts it off, and instead of transactions that are too large."""
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator
 
@@ -15,7 +16,7 @@ from gpm_cdc.source.tables import Glance, Watched, glance
 from tests.integration.core.conftest import Counted
 from tests.integration.core.pipeline import Moment, Pipeline, following
 from tests.integration.core.test_schema_changes import MAPPING, SCHEMA
-from tests.servers import Database, Neo4jServer
+from tests.servers import Database, Neo4jServer, database, start_postgres
 
 KNOWS = TableName("public", "knows")
 
@@ -142,6 +143,44 @@ async def test_a_truncate_is_before_its_end_whenever_it_is_seen(
     ends = [move.refiled[KNOWS].end for move in moves if move.refiled]
     assert ends
     assert min(ends) >= emptied[0]
+
+
+async def test_a_truncate_that_comes_before_it_is_visible(neo4j: Neo4jServer, rereadings: Counted) -> None:
+    """A commit is in the log before anybody sees it, here for as long as a standby that is not there does not answer.
+
+    The stream may bring a TRUNCATE in a batch before the one at which the catalogue shows it.
+    """
+    async with start_postgres() as server:
+        with database(server) as private:
+            async with await private.connect() as connection:
+                await connection.execute(SCHEMA.encode())
+            async with following(private, neo4j, MAPPING) as stream, await private.connect() as other:
+                await stream.check()
+                await stream.connection.execute("SET synchronous_commit = local")
+                await awaited_standby(other, "nobody")
+                truncate = asyncio.create_task(other.execute("TRUNCATE knows"))
+                seen = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+                while (await query(stream.connection, seen))[0] != (1,):
+                    await asyncio.sleep(0)
+                await stream.caught_up()
+                batches = len(stream.progress.batches)
+                await stream.execute("UPDATE team SET name = 'later'")
+                await stream.caught_up()
+                assert len(stream.progress.batches) > batches
+                assert not truncate.done()
+                await awaited_standby(stream.connection, "")
+                await truncate
+                await stream.execute("INSERT INTO knows SELECT a.id, b.id, 7 FROM person a, person b WHERE a.id < b.id")
+                await stream.check()
+    assert rereadings.count == 0
+
+
+async def awaited_standby(connection: Connection, name: str) -> None:
+    """Have commits of this server wait for the standby `name` from now on; for none if it is empty."""
+    await connection.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{name}'".encode())
+    await connection.execute("SELECT pg_reload_conf()")
+    while (await query(connection, "SHOW synchronous_standby_names"))[0] != (name,):
+        await asyncio.sleep(0)
 
 
 async def test_what_only_the_catalogue_knows_is_noticed_after_a_rest(
