@@ -82,6 +82,19 @@ def test_citext_is_folded_as_postgres_does(postgres_server: PostgresServer) -> N
         assert 0 < sum(told) < len(told)
 
 
+def test_every_character_that_has_another_case_is_known(postgres_server: PostgresServer) -> None:
+    """The catalogue is asked for a part of Unicode alone: the rest has no letters with cases."""
+    query = (
+        "SELECT code, lower(chr(code)) FROM generate_series(1, 1114111) AS code"
+        " WHERE code NOT BETWEEN 55296 AND 57343 AND lower(chr(code)) <> chr(code)"
+    )
+    for locale in _locales(postgres_server):
+        with servers.database(postgres_server, locale) as database:
+            known = _catalogue(database).lowercase
+            with psycopg.connect(database.dsn) as connection:
+                assert known == dict(connection.execute(query).fetchall()), locale
+
+
 def test_no_citext(postgres: Database) -> None:
     """Without a column of that type nobody asks."""
     execute(postgres, "CREATE TABLE word (id text PRIMARY KEY)")
