@@ -255,6 +255,14 @@ BATCHES: dict[str, tuple[Change, ...]] = {
         Update(P, "K", ["2", *(None for _ in range(8))], ["1", *A_PERSON[1:]]),
         Update(P, "K", ["-1", *(None for _ in range(8))], ["2", *A_PERSON[1:]]),
     ),
+    "keys change at once beside relationships": (
+        Update(D, "K", ["2020-01-01", None], ["2000-01-01", U]),
+        Update(D, "K", ["2020-01-02", None], ["2020-01-01", U]),
+        Update(D, "K", ["2000-01-01", None], ["2020-01-02", U]),
+        Update(R, None, None, ["1", "b", "2021-01-01", "v", "2", "y"]),
+        Update(V, None, None, ["2", "de", "y", "2020-01-01"]),
+        Update(V, None, None, ["3", "de", "y", "2020-01-02"]),
+    ),
     "keys change otherwise": (
         Update(S, "K", ["0"], ["-0"]),
         Update(S, "K", ["2"], ["3"]),
