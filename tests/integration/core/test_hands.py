@@ -116,6 +116,23 @@ async def test_orphan_of_a_replica(stream: Pipeline, run: Run) -> None:
     await stream.check()
 
 
+@pytest.mark.parametrize("told", ["id = 1", "id IN (1, 2)", "true", "false"])
+async def test_ends_swap_keys_and_some_relationships_send_a_change(stream: Pipeline, run: Run, told: str) -> None:
+    """Relationships with keys of their own stay with the keys of their ends, whether or not their rows are told of."""
+    await begin(
+        stream,
+        "INSERT INTO person (id) VALUES (1), (2), (3);"
+        "INSERT INTO calls (id, kind, caller, callee)"
+        " VALUES (1, 'phone', 1, 3), (2, 'video', 2, 3), (3, 'phone', 3, 1)",
+    )
+    await run(
+        "SET LOCAL session_replication_role = replica; UPDATE person SET id = 99 WHERE id = 1;"
+        "UPDATE person SET id = 1 WHERE id = 2; UPDATE person SET id = 2 WHERE id = 99;"
+        f"UPDATE calls SET kind = kind WHERE {told}"
+    )
+    await stream.check()
+
+
 async def test_twenty_thousand_relationships_re_pointed(stream: Pipeline) -> None:
     """Rows of a relationship table with a key of its own get other ends, all in one statement."""
     await begin(
