@@ -227,6 +227,11 @@ BATCHES: dict[str, tuple[Change, ...]] = {
         Update(V, None, None, ["1", "de", "y", "infinity"]),
         Update(V, None, None, ["2", "fr", "y", "2020-01-01"]),
     ),
+    "like updates": (
+        Update(P, None, None, ["1", "a", "2020-01-01", "1.5", "fr", "1", "x", "2", "s"]),
+        Update(P, None, None, ["2", "a", "2020-01-01", "1.5", "de", "2", "x", "3", "s"]),
+        Update(P, None, None, ["3", "a", "2020-01-01", "1.5", "de", "1", "y", "4", "s"]),
+    ),
     "deletes": (
         Delete(R, "K", ["1", None, None, None, None, None]),
         Delete(L, "K", ["1", "2", None, None, None, None, None]),
@@ -315,7 +320,7 @@ def text() -> str:
 
 def _cut() -> Iterator[str]:
     with patch.object(statement, "ROWS_PER_STATEMENT", 2):
-        for name in ("inserts", "updates", "key changes", "deletes"):
+        for name in ("inserts", "updates", "like updates", "key changes", "deletes"):
             yield from _batch(PLAN, name, _USUAL)
 
 
