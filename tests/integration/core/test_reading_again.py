@@ -150,37 +150,37 @@ async def test_a_truncate_that_comes_before_it_is_visible(neo4j: Neo4jServer, re
 
     The stream may bring a TRUNCATE in a batch before the one at which the catalogue shows it.
     """
-    async with start_postgres() as server:
+    settings = {"synchronous_standby_names": "nobody", "synchronous_commit": "local"}
+    async with start_postgres(None, **settings) as server:
         with database(server) as private:
             async with await private.connect() as connection:
                 await connection.execute(SCHEMA.encode())
             async with following(private, neo4j, MAPPING) as stream, await private.connect() as other:
                 await stream.check()
-                await stream.connection.execute("SET synchronous_commit = local")
-                await awaited_standby(other, "nobody")
-                truncate = asyncio.create_task(other.execute("TRUNCATE knows"))
-                seen = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
-                while (await query(stream.connection, seen))[0] != (1,):
-                    pass
+                truncate = await unanswered(stream.connection, other, "TRUNCATE knows")
                 await stream.caught_up()
                 batches = len(stream.progress.batches)
                 await stream.execute("UPDATE team SET name = 'later'")
                 await stream.caught_up()
                 assert len(stream.progress.batches) > batches
                 assert not truncate.done()
-                await awaited_standby(stream.connection, "")
+                await stream.connection.execute(f"SELECT pg_cancel_backend({other.info.backend_pid})".encode())
                 await truncate
                 await stream.execute("INSERT INTO knows SELECT a.id, b.id, 7 FROM person a, person b WHERE a.id < b.id")
                 await stream.check()
     assert rereadings.count == 0
 
 
-async def awaited_standby(connection: Connection, name: str) -> None:
-    """Have commits of this server wait for the standby `name` from now on; for none if it is empty."""
-    await connection.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{name}'".encode())
-    await connection.execute("SELECT pg_reload_conf()")
-    while (await query(connection, "SHOW synchronous_standby_names"))[0] != (name,):
-        pass
+async def unanswered(witness: Connection, connection: Connection, statement: str) -> "asyncio.Task[object]":
+    """`statement` on `connection`, waiting for a standby: run again where the server does not know yet that it must."""
+    await connection.execute("SET synchronous_commit = on")
+    waiting = "SELECT FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND pid = %s"
+    pid = connection.info.backend_pid
+    running: asyncio.Task[object] = asyncio.create_task(connection.execute(statement.encode()))
+    while not await query(witness, waiting, [pid]):
+        if running.done():
+            running = asyncio.create_task(connection.execute(statement.encode()))
+    return running
 
 
 async def test_what_only_the_catalogue_knows_is_noticed_after_a_rest(

@@ -158,6 +158,7 @@ def test_emptied_tables() -> None:
     assert people.emptied
     assert calls.emptied
     assert people.inserted == {Group((0, 1, 2, 3), None): [[2, None, None, None]]}
+    assert batch.tables == {PERSON.name, CALLS.name}
 
 
 @given(st.lists(st.tuples(st.integers(0, 99), st.sampled_from([None, "b", "c", "d"])), max_size=30))
