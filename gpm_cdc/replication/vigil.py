@@ -76,7 +76,7 @@ class Vigil:
     async def judge(self, brought: Brought) -> Judgement:
         """As Judge says."""
         # A commit is in the log before anybody can see it: a TRUNCATE may explain what a later look shows.
-        self._emptied |= _emptied(brought.transactions)
+        self._emptied |= _emptied(brought)
         moves = await self._watch.look()
         if moves.moved:
             raise TablesMoved(moves.moved, say("changed where the stream does not tell how"))
@@ -113,13 +113,16 @@ class Vigil:
         self._requests.heed(messages)
 
 
-def _emptied(transactions: Sequence[Transaction]) -> dict[_Emptying, Lsn]:
+def _emptied(brought: Brought) -> dict[_Emptying, Lsn]:
+    """What emptied mapped tables, and where; nobody would ever ask for the others, which would pile up."""
+    mapped = {planned.oid for planned in brought.changes}
     return {
         _Emptying(oid, transaction.xid): transaction.end_lsn
-        for transaction in transactions
+        for transaction in brought.transactions
         for event in transaction.events
         if isinstance(event, Truncate)
         for oid in event.relations
+        if oid in mapped
     }
 
 
