@@ -120,8 +120,10 @@ def former(batch: RelationshipBatch, *, marked: bool) -> Generator[Statement, li
         text = f"UNWIND $rows AS r {_found(plan, kind)}{mark} RETURN r[{plan.key_size}], elementId(e)"
         for chunk in chunks(sent):
             records = yield Statement(text, chunk, returns=True)
-            going += [record[1] for record in records]
-            moved.update((record[0], record[1]) for record in records if record[0] is not None)
+            for place, found in records:
+                going.append(found)
+                if place is not None:
+                    moved[place] = found
     return Former(going, moved)
 
 
