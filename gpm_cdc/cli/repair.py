@@ -14,7 +14,7 @@ from gpm_cdc.domain.catalogue import TableName
 from gpm_cdc.domain.lsn import render
 from gpm_cdc.projection.plan import RowKey
 from gpm_cdc.runtime.mapped import read_mapping
-from gpm_cdc.runtime.repair import MAX_DELETE, REPAIR_TIMEOUT, RepairPlan, planned_repair, repair as ask
+from gpm_cdc.runtime.repair import MAX_DELETE, REPAIR_TIMEOUT, RepairPlan, Wanted, planned_repair, repair as ask
 from gpm_cdc.state import passes
 from gpm_cdc.state.database import transaction
 from gpm_cdc.state.migration import require_current
@@ -32,9 +32,16 @@ from gpm_cdc.wording import say
         "gpm-cdc repair --pass 12 --dry-run",
         'gpm-cdc repair --key orders 17 --key order_details \'["17", "3"]\'',
         "gpm-cdc repair --table orders      # every row of it",
+        "gpm-cdc repair --table orders --where \"placed_at >= '2026-01-01'\"",
     ),
 )
 @click.option("--table", "tables", multiple=True, metavar="TABLE", help="Read every row of this table again.")
+@click.option(
+    "--where",
+    "condition",
+    metavar="CONDITION",
+    help="Only the rows of the one --table for which this condition in SQL holds. Nodes whose rows are gone meet none.",
+)
 @click.option(
     "--key",
     "keys",
@@ -71,6 +78,7 @@ def repair(
     settings: Settings,
     *,
     tables: tuple[str, ...],
+    condition: str | None,
     keys: tuple[tuple[str, str], ...],
     report: Path | None,
     number: int | None,
@@ -81,11 +89,18 @@ def repair(
     """The command; its help is above, since it is text for people."""
     if not tables and not keys and report is None and number is None:
         raise click.UsageError(say("name what to repair with --table, --key, --report or --pass"))
+    if condition is not None and len(tables) != 1:
+        raise click.UsageError(say("--where is about the rows of one table: name it with --table"))
     mapping = read_mapping(settings)
-    wanted = [(TableName.parse(table), _key(text)) for table, text in keys]
     listed = list(_listed(settings, report, number))
-    findings = [each for found in listed for each in found.findings]
-    plan = asyncio.run(planned_repair(settings, mapping, list(map(TableName.parse, tables)), wanted, findings))
+    named = list(map(TableName.parse, tables))
+    wanted = Wanted(
+        tables=named if condition is None else (),
+        keys=[(TableName.parse(table), _key(text)) for table, text in keys],
+        findings=[each for found in listed for each in found.findings],
+        conditions={} if condition is None else dict.fromkeys(named, condition),
+    )
+    plan = asyncio.run(planned_repair(settings, mapping, wanted))
     plan.require_narrow(max_delete)
     show_plan(plan, left_out=sum(found.left_out for found in listed))
     if dry_run or not plan.rereads:

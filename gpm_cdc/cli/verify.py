@@ -24,7 +24,7 @@ from gpm_cdc.mapping.model import GraphMapping
 from gpm_cdc.runtime.history import kept
 from gpm_cdc.runtime.mapped import read_mapping
 from gpm_cdc.runtime.passes import Unwatched, recorded_pass
-from gpm_cdc.runtime.repair import MAX_DELETE, REPAIR_TIMEOUT, planned_repair, repair as ask_for_repair
+from gpm_cdc.runtime.repair import MAX_DELETE, REPAIR_TIMEOUT, Wanted, planned_repair, repair as ask_for_repair
 from gpm_cdc.runtime.verify import MAX_SNAPSHOT, VerifyOrders
 from gpm_cdc.runtime.versions import read_versions
 from gpm_cdc.verification.rendering import without_values
@@ -198,7 +198,7 @@ def verify(
     for _ in range(REPAIRS if repair else 0):
         if report.verdict != "drift":
             break
-        plan = asyncio.run(planned_repair(settings, mapping, (), (), report.findings))
+        plan = asyncio.run(planned_repair(settings, mapping, Wanted(findings=report.findings)))
         plan.require_narrow(max_delete)
         if not plan.rereads:
             break

@@ -113,3 +113,11 @@ class KeyUnfit(VerifyError):
     code = "key_unfit"
     message = "the key of {table} is ({columns}), and {count} values were given"
     remedy = 'give a key of several columns as a list in JSON: --key {table} \'["de", "7"]\''
+
+
+class ConditionRefused(VerifyError):
+    """A condition on rows is none that Postgres takes. Facts: table, condition, detail."""
+
+    code = "condition_refused"
+    message = "Postgres refuses the condition {condition} on {table}: {detail}"
+    remedy = "give what may stand after WHERE in SQL: --table {table} --where \"placed_at >= '2026-01-01'\""

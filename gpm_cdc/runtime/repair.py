@@ -19,8 +19,9 @@ from gpm_cdc.errors.verify import KeyUnfit, RepairTooWide, RepairUnattended, Tab
 from gpm_cdc.mapping.model import GraphMapping
 from gpm_cdc.projection.plan import FieldPlan, GraphPlan, PlannedTable, RowKey
 from gpm_cdc.replication.rereading import Rereads, prefix_of, together, whole, write
-from gpm_cdc.runtime.mapped import bind
+from gpm_cdc.runtime.mapped import Mapped, bind
 from gpm_cdc.runtime.wait import wait
+from gpm_cdc.source.copy import copy_where, snapshot_session
 from gpm_cdc.source.session import Connection, connect, query
 from gpm_cdc.source.system import current_position
 from gpm_cdc.source.unapplied import is_running
@@ -35,11 +36,26 @@ _POLL_SECONDS: Final = 0.1
 KEYS_PER_TABLE: Final = 100_000
 """Above this the whole table is read again, which costs less than so many look-ups."""
 
+MANY_ROWS: Final = "many rows"
+
 REPAIR_TIMEOUT: Final = 600.0
 """Seconds: reading a large table again takes as long as copying it."""
 
 MAX_DELETE: Final = 1_000
 """How many elements a repair may delete unless more is allowed: a mistake in the mapping shows as many of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What somebody wants repaired: whole tables, rows by their keys, findings, rows that a condition in SQL holds for.
+
+    Keys are as Postgres prints them.
+    """
+
+    tables: Sequence[TableName] = ()
+    keys: Sequence[tuple[TableName, RowKey]] = ()
+    findings: Iterable[Finding | Located] = ()
+    conditions: Mapping[TableName, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +94,22 @@ def plan_of_keys(plan: GraphPlan, keys: Iterable[tuple[TableName, RowKey]]) -> R
     return RepairPlan(rereads)
 
 
+async def plan_where(settings: Settings, mapped: Mapped, table: TableName, condition: str) -> RepairPlan:
+    """The rows of `table` that `condition`, in SQL, holds for now; the whole table if they are too many.
+
+    TableNotMapped for another table, ConditionRefused for what is no condition.
+    """
+    planned = _planned(mapped.plan, table)
+    partitioned = mapped.catalogue.tables[table].kind == "p"
+    columns = planned.columns[: planned.key_size]
+    async with snapshot_session(settings.conninfo, None) as session:
+        rows = await copy_where(session, (table, partitioned), columns, condition, KEYS_PER_TABLE + 1)
+    if len(rows) > KEYS_PER_TABLE:
+        return RepairPlan(whole([table]), reasons={table: MANY_ROWS})
+    keys = frozenset(tuple(map(str, row)) for row in rows)
+    return RepairPlan({table: keys} if keys else {})
+
+
 def plan_of_findings(plan: GraphPlan, findings: Iterable[Finding | Located]) -> RepairPlan:
     """The rows that `findings` are about. A table with too many of them, or with an unusable key, as a whole."""
     keys: defaultdict[TableName, set[RowKey]] = defaultdict(set)
@@ -95,7 +127,7 @@ def plan_of_findings(plan: GraphPlan, findings: Iterable[Finding | Located]) -> 
         elif len(keys[table]) <= KEYS_PER_TABLE:
             keys[table].add(key)
     reasons = dict.fromkeys(unusable, "an element without a usable key")
-    reasons |= {table: "many rows" for table, found in keys.items() if len(found) > KEYS_PER_TABLE}
+    reasons |= {table: MANY_ROWS for table, found in keys.items() if len(found) > KEYS_PER_TABLE}
     rows = {table: frozenset(found) for table, found in keys.items() if table not in reasons}
     return RepairPlan({**rows, **whole(sorted(reasons))}, deletes, left, reasons)
 
@@ -130,20 +162,21 @@ def _text(planned: FieldPlan, value: GraphValue) -> str | None:
     return text if repr(back) == repr(value) else None
 
 
-async def planned_repair(
-    settings: Settings,
-    mapping: GraphMapping,
-    tables: Sequence[TableName],
-    keys: Sequence[tuple[TableName, RowKey]],
-    findings: Iterable[Finding | Located],
-) -> RepairPlan:
-    """What repairing all of these would do, by the tables as they are now."""
+async def planned_repair(settings: Settings, mapping: GraphMapping, wanted: Wanted) -> RepairPlan:
+    """What repairing all of this would do, by the tables as they are now.
+
+    MappingInvalid, and what the parts raise: TableNotMapped, KeyUnfit, ConditionRefused.
+    """
     async with connect(settings.conninfo) as postgres:
-        plan = (await bind(postgres, mapping)).plan
-    found = plan_of_findings(plan, findings)
-    rereads = together(found.rereads, plan_of_keys(plan, keys).rereads)
-    rereads = together(rereads, plan_of_tables(plan, tables).rereads)
-    return RepairPlan(rereads, found.deletes, found.left, found.reasons)
+        mapped = await bind(postgres, mapping)
+    found = plan_of_findings(mapped.plan, wanted.findings)
+    parts = [plan_of_keys(mapped.plan, wanted.keys), plan_of_tables(mapped.plan, wanted.tables)]
+    parts += [await plan_where(settings, mapped, table, condition) for table, condition in wanted.conditions.items()]
+    rereads, reasons = found.rereads, dict(found.reasons)
+    for part in parts:
+        rereads = together(rereads, part.rereads)
+        reasons |= part.reasons
+    return RepairPlan(rereads, found.deletes, found.left, reasons)
 
 
 async def _require_runner(postgres: Connection, stream: str) -> None:

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import psycopg
 from psycopg import pq, sql
 from psycopg.abc import PQGen
 from psycopg.errors import error_from_result
@@ -13,8 +14,10 @@ from psycopg.waiting import Wait
 
 from gpm_cdc.domain.catalogue import Catalogue, TableName
 from gpm_cdc.domain.rows import CopiedRows
+from gpm_cdc.errors.source import SourceRefused
+from gpm_cdc.errors.verify import ConditionRefused
 from gpm_cdc.projection.plan import FieldRow, PlannedTable
-from gpm_cdc.source.session import Connection, connect, query
+from gpm_cdc.source.session import Connection, connect, first_line, query, translate
 
 BLOCK_ROWS = 4_000
 """Rows in a block: enough that what is done once per block costs nothing per row."""
@@ -150,6 +153,29 @@ async def copy_referring(
     )
     async with connection.transaction():
         return [row async for rows in _copied(connection, selection) for row in rows]
+
+
+async def copy_where(
+    session: Connection, table: tuple[TableName, bool], columns: Sequence[str], condition: str, most: int
+) -> list[FieldRow]:
+    """The rows of `table` (and whether it is partitioned) that a condition in SQL holds for, at most `most` of them.
+
+    Each is its `columns` in that order. `session` is a `snapshot_session`, so that what the condition calls writes
+    nothing. ConditionRefused if Postgres does not take it.
+    """
+    name, partitioned = table
+    selection = sql.SQL("SELECT {columns} FROM {table} WHERE ({condition}\n) LIMIT {most}").format(
+        columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
+        table=_whole(name, partitioned=partitioned),
+        condition=sql.SQL(condition),  # the text is the user's own, run with the user's rights
+        most=sql.Literal(most),
+    )
+    try:
+        return [row async for rows in _copied(session, selection) for row in rows]
+    except psycopg.Error as error:
+        if isinstance(translate(error), SourceRefused):
+            raise ConditionRefused(table=name, condition=condition, detail=first_line(error)) from error
+        raise
 
 
 async def count_estimate(connection: Connection, table: TableName) -> int:

@@ -66,6 +66,14 @@ def test_rows_and_tables_are_repaired_by_name(streamed: Stream) -> None:
     streamed.cypher("MATCH (n:One {id: 7}) DETACH DELETE n")
     assert streamed.command("repair", "--key", "one", "7").returncode == 0
     assert streamed.command("verify").returncode == 0
+    streamed.cypher("MATCH (n:One) WHERE n.id > 40 DETACH DELETE n")
+    assert streamed.command("repair", "--table", "one", "--table", "two", "--where", "id > 40").returncode == PERSON
+    refused = streamed.command("repair", "--table", "one", "--where", "nobody > 40")
+    assert (refused.returncode, 'column "nobody" does not exist' in refused.stderr) == (PERSON, True)
+    planned = streamed.command("repair", "--table", "one", "--where", "id > 40", "--dry-run")
+    assert planned.stdout.split()[-2:] == ["public.one", "10"]
+    assert streamed.command("repair", "--table", "one", "--where", "id > 40").returncode == 0
+    assert streamed.command("verify").returncode == 0
     streamed.cypher("MATCH (n:One) WHERE n.id > 20 DETACH DELETE n")
     assert streamed.command("repair", "--table", "one").returncode == 0
     assert streamed.command("verify").returncode == 0

@@ -14,7 +14,7 @@ import neo4j
 import psycopg
 import pytest
 
-from gpm_cdc.runtime.repair import planned_repair, repair
+from gpm_cdc.runtime.repair import Wanted, planned_repair, repair
 from gpm_cdc.verification.report import Finding, Report
 from tests.integration.verification.conftest import SCHEMA, World
 from tests.integration.verification.pieces import KINDS, NODES, STAYING, Drawing, Expectation, Piece
@@ -209,7 +209,7 @@ def typed(expectations: Iterable[Expectation]) -> Counter[str]:
 
 async def repaired(world: World, report: Report) -> None:
     """What `verify --repair` does with a report that shows drift."""
-    plan = await planned_repair(world.settings, world.mapping, (), (), report.findings)
+    plan = await planned_repair(world.settings, world.mapping, Wanted(findings=report.findings))
     await repair(world.settings, plan.rereads, timeout=PATIENCE)
 
 

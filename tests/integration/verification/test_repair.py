@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 from dataclasses import replace
 
 import pytest
@@ -9,10 +10,11 @@ from pydantic import SecretStr
 
 from gpm_cdc.domain.catalogue import TableName
 from gpm_cdc.errors.run import WaitExpired
-from gpm_cdc.errors.verify import KeyUnfit, RepairTooWide, RepairUnattended
-from gpm_cdc.replication.rereading import Rereads, prefix_of, whole, write
+from gpm_cdc.errors.verify import ConditionRefused, KeyUnfit, RepairTooWide, RepairUnattended, TableNotMapped
+from gpm_cdc.replication.rereading import Rereads, prefix_of, together, whole, write
+from gpm_cdc.runtime import repair as runtime_repair
 from gpm_cdc.runtime.mapped import bind
-from gpm_cdc.runtime.repair import plan_of_findings, plan_of_keys, repair
+from gpm_cdc.runtime.repair import RepairPlan, Wanted, plan_of_findings, plan_of_keys, planned_repair, repair
 from gpm_cdc.runtime.rereading import Rereading
 from gpm_cdc.source.session import connect
 from gpm_cdc.verification.report import Report
@@ -22,6 +24,7 @@ from tests.integration.verification.test_damage import DAMAGE
 from tests.patience import PATIENCE
 
 PEOPLE = TableName("public", "people")
+MEMBERSHIPS = TableName("public", "memberships")
 MINE = (
     "MATCH (p:Person {id: 1}), (q:Person {id: 2}), (v:Visit {id: 1}) SET p.note = 'mine', q:Favourite"
     " CREATE (p)-[:LIKES {much: 1}]->(q), (v)-[:LIKES]->(:Mine {id: 1})"
@@ -98,14 +101,56 @@ async def test_a_row_is_repaired_by_its_key(filled: World) -> None:
     async with filled.running():
         await filled.cypher("MATCH (p:Person {id: 1}) DETACH DELETE p")
         calls = TableName("public", "calls")
-        memberships = TableName("public", "memberships")
         rows = {
             PEOPLE: frozenset([("1",)]),
             calls: frozenset([("1",), ("2",), ("3",)]),
-            memberships: frozenset([("1", "de", "1"), ("1", "fr", "1")]),
+            MEMBERSHIPS: frozenset([("1", "de", "1"), ("1", "fr", "1")]),
         }
         await repaired(filled, rows)
         assert (await filled.verify()).verdict == "clean"
+
+
+async def plan_of(world: World, table: TableName, condition: str) -> RepairPlan:
+    """What repairing the rows that a condition holds for would do."""
+    return await planned_repair(world.settings, world.mapping, Wanted(conditions={table: condition}))
+
+
+async def test_rows_are_repaired_by_a_condition(filled: World) -> None:
+    """Those that it holds for, of nodes and of relationships, and no others."""
+    async with filled.running():
+        await filled.cypher("MATCH (p:Person) SET p.`full name` = 'damaged'")
+        await filled.cypher("MATCH ()-[e:MEMBER_OF]->() SET e.weight = 99.0")
+        people = await plan_of(filled, PEOPLE, "name LIKE '%o%' OR kind = 'boss' -- two of them {}")
+        assert people.rereads == {PEOPLE: frozenset([("1",), ("2",), ("3",)])}
+        members = await plan_of(filled, MEMBERSHIPS, "since IS NULL OR weight = 1")
+        assert members.rereads == {MEMBERSHIPS: frozenset([("1", "de", "1"), ("1", "fr", "1")])}
+        await repaired(filled, together(people.rereads, members.rereads))
+        left = await filled.verify()
+        keys = sorted((found.table, tuple(found.exact_key.values())) for found in left.findings)
+        assert keys == [("public.memberships", (2, "de", 1)), ("public.people", (4,))]
+
+
+async def test_a_condition_that_many_rows_meet_is_the_whole_table(
+    filled: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many findings are; one that no row meets asks for nothing."""
+    monkeypatch.setattr(runtime_repair, "KEYS_PER_TABLE", 3)
+    assert (await plan_of(filled, PEOPLE, "id > 1")).rereads == {PEOPLE: frozenset([("2",), ("3",), ("4",)])}
+    every = await plan_of(filled, PEOPLE, "true")
+    assert (every.rereads, every.reasons) == (whole([PEOPLE]), {PEOPLE: "many rows"})
+    assert (await plan_of(filled, PEOPLE, "id > 9")).rereads == {}
+
+
+@pytest.mark.parametrize(
+    "condition", ["nobody = 1", "", "1", "id > 1 AND (", "nextval('seen') > 0", "id > 1) OR (1 / 0 > 1"]
+)
+async def test_a_condition_that_is_none_is_refused(filled: World, condition: str) -> None:
+    """With Postgres's reason; what it calls writes nothing."""
+    await filled.sql("CREATE SEQUENCE seen")
+    with pytest.raises(ConditionRefused, match=re.escape(f"the condition {condition} on public.people: ")):
+        await plan_of(filled, PEOPLE, condition)
+    with pytest.raises(TableNotMapped):
+        await plan_of(filled, TableName("public", "nobody"), "true")
 
 
 async def test_what_is_no_request_stops_nothing(filled: World) -> None:
