@@ -235,8 +235,9 @@ class Daemon:
             if checkpoint.rereading or checkpoint.phase == "snapshot":
                 rereading = Rereading(settings, self._mapping, self._limits, self._observer)
                 rereads = await rereading.run(postgres, stream, writer, checkpoint, stop)
-                for table, wanted in rereads.items():
-                    self._run_observer.read_again(table, whole=wanted is None)
+                if checkpoint.phase != "snapshot":
+                    for table, wanted in rereads.items():
+                        self._run_observer.read_again(table, whole=wanted is None)
                 return stop.is_set()
         self._epoch = checkpoint.epoch
         kept = records.read(checkpoint.tables)

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from gpm_cdc.domain.catalogue import TableName
+from gpm_cdc.ports.observer import NoRunObserver
 from gpm_cdc.replication.progress import Progress
 from gpm_cdc.replication.snapshot import Snapshot
 from gpm_cdc.runtime import reader
@@ -196,14 +198,22 @@ async def test_what_is_read_again_goes_on(
         assert len(beginnings.went_on) >= 3, beginnings.found
 
 
-async def test_only_the_rest_is_copied(postgres: Database, neo4j: Neo4jServer, beginnings: Beginnings) -> None:
-    """What was copied is not read again."""
+async def test_only_the_rest_is_copied(
+    postgres: Database, neo4j: Neo4jServer, beginnings: Beginnings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was copied is not read again, and nobody is told that the first copy was; of a later one they are."""
+    told: list[TableName] = []
+    monkeypatch.setattr(NoRunObserver, "read_again", lambda _self, table, **_extent: told.append(table))
     async with await postgres.connect() as connection:
         await connection.execute(PLAIN.encode())
 
     async with following(postgres, neo4j, PLAIN_MAPPING, cut=(12, "inside"), batch_rows=100) as stream:
         await stream.check()
         copied = stream.progress.copied
-    assert [each is None for each in beginnings.found] == [True, False]
+        assert told == []
+        await stream.execute("ALTER TABLE team ADD COLUMN size int DEFAULT 7")
+        await stream.check()
+        assert TableName("public", "team") in told
+    assert [each is None for each in beginnings.found[:2]] == [True, False]
     whole = 50 + ROWS * 2 + ROWS - 1 + ROWS
     assert whole < copied < whole + 400
