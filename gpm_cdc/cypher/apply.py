@@ -89,7 +89,8 @@ class Application:
             yield from self._note_takeovers(node_batch)
         going = yield from self._hide()
         for node_batch in batch.nodes:
-            yield from nodes.rename(node_batch)
+            if node_batch.renamed:
+                yield from nodes.rename(node_batch)
         for node_batch in batch.nodes:
             yield from self._write_nodes(node_batch)
         yield from self._write_relationships(former)
@@ -119,7 +120,7 @@ class Application:
         yield from self._refuse_referenced_takeover(batch)
         arrivals = {repr(rename.new) for rename in batch.renamed}
         for edge in self._plan.incoming[batch.plan]:
-            if not edge.kept or not batch.deleted:
+            if not edge.kept:
                 continue
             if edge.end.by_key:
                 keys = [key for key in batch.deleted if repr(key) in arrivals]
@@ -221,9 +222,7 @@ class Application:
         """Key columns of a foreign key change only with a rename, which no property comparison shows."""
         renamed = {repr(key) for key in self._holders[plan].renamed}
         keyed = [edge for edge in plan.edges if any(index < plan.key_size for index in edge.end.fields)]
-        if not renamed or not keyed:
-            return
-        for row in rows:
+        for row in rows if renamed else ():
             if repr(row[: plan.key_size]) in renamed:
                 for edge in keyed:
                     self._note_change(edge, row)
@@ -294,16 +293,13 @@ def _changing_hands(batch: NodeBatch) -> list[list[Wire]]:
 
 def _only_deletes(batch: GraphBatch) -> bool:
     """Whether there is nothing to write, and no more than one statement that looks something up by index."""
-    look_ups = 0
-    for nodes_of_table in batch.nodes:
-        if nodes_of_table.inserted or nodes_of_table.updated:
-            return False
-        look_ups += len(list(chunks(nodes_of_table.deleted)))
-    for table in batch.relationships:
-        if table.inserted or table.updated or table.moved:
-            return False
-        look_ups += len(list(chunks(table.deleted))) * len(relationships.kinds(table.plan))
-    return look_ups <= 1
+    writes = any(nodes_of_table.inserted or nodes_of_table.updated for nodes_of_table in batch.nodes)
+    writes = writes or any(table.inserted or table.updated or table.moved for table in batch.relationships)
+    look_ups = sum(len(list(chunks(nodes_of_table.deleted))) for nodes_of_table in batch.nodes)
+    look_ups += sum(
+        len(list(chunks(table.deleted))) * len(relationships.kinds(table.plan)) for table in batch.relationships
+    )
+    return not writes and look_ups <= 1
 
 
 def _delete(batch: GraphBatch) -> Statements:

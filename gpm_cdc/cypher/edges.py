@@ -109,9 +109,9 @@ def children(edge: EdgePlan, keys: Sequence[Any]) -> Statement:
 
 
 def _joined(edge: EdgePlan, child: str) -> str:
-    pairs = zip(edge.end.names, edge.end.fields, strict=True)
-    inner = ", ".join(f"{quote(name)}: {child}.{quote(edge.source.fields[index].name or '')}" for name, index in pairs)
-    return "{" + inner + "}"
+    fields = edge.source.fields
+    inner = (f"{quote(name)}: {child}.{quote(fields[index].property_name)}" for name, index in edge.end.pairs)
+    return f"{{{', '.join(inner)}}}"
 
 
 def reattach(edge: EdgePlan, element_ids: Sequence[str]) -> Statements:
@@ -129,8 +129,8 @@ def reattach(edge: EdgePlan, element_ids: Sequence[str]) -> Statements:
 def _mismatched_text(edge: EdgePlan) -> str:
     source = edge.source
     wrong = " OR ".join(
-        f"coalesce(c.{quote(source.fields[index].name or '')} <> p.{quote(name)}, true)"
-        for name, index in zip(edge.end.names, edge.end.fields, strict=True)
+        f"coalesce(c.{quote(source.fields[index].property_name)} <> p.{quote(name)}, true)"
+        for name, index in edge.end.pairs
     )
     return f"{_to_parents(edge, 'e')} WHERE {wrong} DELETE e RETURN DISTINCT elementId(c)"
 
@@ -143,8 +143,7 @@ def mismatched(edge: EdgePlan, keys: Sequence[Any]) -> Statement:
 @cache
 def _adopt_text(edge: EdgePlan) -> str:
     target, source = edge.end.target, edge.source
-    pairs = zip(edge.end.fields, edge.end.names, strict=True)
-    child = ", ".join(f"{quote(source.fields[index].name or '')}: p.{quote(name)}" for index, name in pairs)
+    child = ", ".join(f"{quote(source.fields[index].property_name)}: p.{quote(name)}" for name, index in edge.end.pairs)
     return (
         f"UNWIND $rows AS r MATCH (p{labels(target.label)} {key_map(target, target.key_names)})"
         f" MATCH (c{labels(source.label)} {{{child}}}) MERGE {arrow(edge, 'c', 'p')}"

@@ -55,7 +55,7 @@ def without_other_zeros(planned: PlannedTable, variable: str, places: Zeros) -> 
         f"FOREACH (other IN CASE WHEN r[{index}] = 0.0 AND {stored} = 0.0"
         f" AND toStringOrNull({stored}) <> toStringOrNull(r[{index}]) THEN [0] ELSE [] END | REMOVE {stored})"
         for index in places
-        for stored in [f"{variable}.{quote(planned.fields[index].name or '')}"]
+        for stored in [f"{variable}.{quote(planned.fields[index].property_name)}"]
     ]
 
 

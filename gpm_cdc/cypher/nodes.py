@@ -87,8 +87,6 @@ def rename(batch: NodeBatch) -> Statements:
     Where a new key is also an old one (swaps, cycles, chains), the keys are taken off first: setting them one by one
     would meet the uniqueness constraint. So they are where a zero changes its sign, which no SET does by itself.
     """
-    if not batch.renamed:
-        return
     plan, renames = batch.plan, batch.renamed
     rows = [[*renamed.old, *renamed.new] for renamed in renames]
     found = found_text(plan)
@@ -139,7 +137,7 @@ def _merge_text(
     plan: NodePlan, group: Group, guard: Guarded, zero: Zeros, watch: tuple[int, ...], edges: tuple[EdgePlan, ...]
 ) -> str:
     parts = [f"UNWIND $rows AS r MERGE (n{labels(plan.label)} {key_map(plan, plan.key_names)})"]
-    before = [f"n.{quote(plan.fields[index].name or '')} AS o{index}" for index in watch]
+    before = [f"n.{quote(plan.fields[index].property_name)} AS o{index}" for index in watch]
     before += [f"{_ends(edge)} AS e{number}" for number, edge in enumerate(edges)]
     if before:
         parts.append(f"WITH n, r, {', '.join(before)}")
@@ -152,7 +150,7 @@ def _merge_text(
     if removed:
         parts.append(f"REMOVE n{labels(*removed)}")
     if before:
-        flags = [_differs(f"n.{quote(plan.fields[index].name or '')}", f"o{index}") for index in watch]
+        flags = [_differs(f"n.{quote(plan.fields[index].property_name)}", f"o{index}") for index in watch]
         flags += [f"NOT coalesce(e{number} = [{_new_end(edge)}], false)" for number, edge in enumerate(edges)]
         carried = ", ".join([*(f"o{index}" for index in watch), *(f"e{number}" for number in range(len(edges)))])
         parts.append(f"WITH n, r, {carried} WITH r[{len(plan.fields)}] AS i, [{', '.join(flags)}] AS changed")
@@ -204,8 +202,8 @@ def merge(
     for chunk in chunks(rows):
         zero = zeros(plan, group.known[plan.key_size :], chunk)
         text = _merge_text(plan, group, guarded(plan, chunk), zero, watch, edges)
-        sent = [[*row, start + number] for number, row in enumerate(chunk)] if returns else _sendable(chunk, group)
-        changed += yield Statement(text, _sendable(sent, group) if returns else sent, returns)
+        sent = [[*row, start + number] for number, row in enumerate(chunk)] if returns else chunk
+        changed += yield Statement(text, _sendable(sent), returns)
         start += len(chunk)
     return changed
 
@@ -228,9 +226,9 @@ def retype(plan: NodePlan, rows: Sequence[WireRow]) -> Statements:
         yield Statement(_retype_text(plan), chunk)
 
 
-def _sendable(rows: Sequence[WireRow], group: Group) -> Sequence[WireRow]:
-    """Rows without the marker of left-out values, whose places no text of this group names."""
-    if not rows or (len(group.known) >= len(rows[0]) - 1 and UNCHANGED not in rows[0]):
+def _sendable(rows: Sequence[WireRow]) -> Sequence[WireRow]:
+    """The rows of a group without the marker of left-out values, which all of them have in the same places, or none."""
+    if UNCHANGED not in rows[0]:
         return rows
     return [[None if value is UNCHANGED else value for value in row] for row in rows]
 

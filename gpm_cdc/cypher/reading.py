@@ -170,7 +170,7 @@ def relationship_reading(plan: RelationshipPlan, *, foreign: bool) -> Reading:
             f"type({relationship})",
             *_key(first, start.target),
             *_key(second, end.target),
-            *(_component(field, f"{relationship}.{quote(field.name or '')}") for field in rest),
+            *(_component(field, f"{relationship}.{quote(field.property_name)}") for field in rest),
             *further,
         ]
 

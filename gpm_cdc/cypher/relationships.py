@@ -45,7 +45,7 @@ def _ends(plan: RelationshipPlan) -> str:
 
 def key_names(plan: RelationshipPlan) -> tuple[str, ...]:
     """The properties that hold the key of a relationship that is not found by its ends."""
-    return tuple(field.name or field.column for field in plan.fields[: plan.key_size])
+    return tuple(field.property_name for field in plan.fields[: plan.key_size])
 
 
 def _found(plan: RelationshipPlan, kind: str, row: str = "r") -> str:
@@ -280,7 +280,7 @@ def _update_by_key_text(plan: RelationshipPlan, group: Group, guard: Guarded, ze
     tests = [
         f"{node}.{quote(name)} = {value(plan.fields[index], f'r[{index}]', guard=True)}"
         for node, end in (("a", plan.start), ("b", plan.end))
-        for name, index in zip(end.names, end.fields, strict=True)
+        for name, index in end.pairs
     ]
     same = " AND ".join([f"a{_start(plan)}", f"b{_end(plan)}", *tests])
     return (
@@ -341,8 +341,6 @@ def repoint(plan: RelationshipPlan, group: Group, rows: Sequence[WireRow], mispl
         records = yield Statement(_repoint_text(plan, group, guarded(plan, chunk)), chunk, returns=True)
         for record in records:
             del left[record[0]]
-    if not left:
-        return
     yield from delete_by_id(plan, [found for found in left.values() if found is not None])
     again = [rows[place] for place in left]
     yield from _refuse_incomplete(plan, [row for row in again if UNCHANGED in row])

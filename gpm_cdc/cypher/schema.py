@@ -88,4 +88,4 @@ def _loose(plan: GraphPlan) -> Iterator[tuple[str, tuple[str, ...]]]:
     for node in plan.nodes:
         for edge in node.edges:
             if not edge.enforced:
-                yield node.label, tuple(node.fields[index].name or "" for index in edge.end.fields)
+                yield node.label, tuple(node.fields[index].property_name for index in edge.end.fields)

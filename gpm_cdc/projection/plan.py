@@ -47,6 +47,11 @@ class FieldPlan:
     type: ValueType
     form: JoinForm | None = None
 
+    @property
+    def property_name(self) -> str:
+        """The property of a field that is not hidden."""
+        return self.name or self.column
+
 
 @dataclass(frozen=True, eq=False)
 class PlannedTable:
@@ -123,7 +128,7 @@ class NodePlan(PlannedTable):
     @property
     def key_names(self) -> tuple[str, ...]:
         """The properties under the uniqueness constraint."""
-        return tuple(planned.name or planned.column for planned in self.fields[: self.key_size])
+        return tuple(planned.property_name for planned in self.fields[: self.key_size])
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,6 +143,11 @@ class EndPlan:
     target_fields: tuple[int, ...]
     fields: tuple[int, ...]
     by_key: bool
+
+    @property
+    def pairs(self) -> tuple[tuple[str, int], ...]:
+        """Each of `names` with the one of `fields` that it equals."""
+        return tuple(zip(self.names, self.fields, strict=True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -329,7 +339,7 @@ class _Planning:
         ordered = tuple(key) if by_key else tuple(pairs)
         return EndPlan(
             target=target,
-            names=tuple(target.fields[place].name or target.fields[place].column for place in ordered),
+            names=tuple(target.fields[place].property_name for place in ordered),
             target_fields=ordered,
             fields=tuple(pairs[place] for place in ordered),
             by_key=by_key,
