@@ -31,7 +31,7 @@ MODULES = (
 )
 COUNT = "220"
 CYPHER = ("tests/unit/cypher/test_statements.py",)
-PROJECTION = (*CYPHER, "tests/unit/projection/test_batch.py", "tests/unit/projection/test_coalesce.py")
+PROJECTION = (*CYPHER, *(f"tests/unit/projection/test_{name}.py" for name in ("batch", "coalesce", "plan")))
 INTEGRATION = tuple(
     f"tests/integration/core/test_{name}.py"
     for name in ("examples", "ends", "plans", "copies", "numbers", "wide_deletes", "hands")

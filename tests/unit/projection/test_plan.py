@@ -1,0 +1,71 @@
+"""What a plan adds to a table's columns: the join forms under which values of different types are compared."""
+
+import pytest
+
+from gpm_cdc.projection.plan import FieldPlan
+from tests.unit.mapping.tables import CHAR_4, NUMERIC, TEXT, column, reference, table
+from tests.unit.projection.plans import node, planned
+
+MAPPING = """
+[[node]]
+table = "public.place"
+label = "Place"
+key = ["id"]
+[[node]]
+table = "public.visit"
+label = "Visit"
+key = ["id"]
+keep_foreign_keys = {kept}
+[[node.relationship]]
+columns = ["place"]
+type = "AT"
+target = "public.place"
+target_columns = ["id"]
+[[node.relationship]]
+columns = ["sign"]
+type = "SIGN"
+target = "public.place"
+target_columns = ["sign"]
+"""
+
+
+def forms(kept: str, *further: str) -> list[tuple[str, str | None]]:
+    """The columns of a visit whose join forms it has, with their properties; `further` are columns that it has, too."""
+    place = table("place", [column("id"), column("sign", TEXT, not_null=True)])
+    visit = table(
+        "visit",
+        [column("id"), column("place", NUMERIC), column("sign", CHAR_4), *(column(name, TEXT) for name in further)],
+        reference("place", "place", on_update="r"),
+        reference("sign", "place", "sign", on_update="r"),
+    )
+    fields = node(planned(MAPPING.format(kept=kept), place, visit), "visit").fields
+    return [(field.column, field.name) for field in fields if field.form is not None]
+
+
+def test_join_forms_are_properties_beside_their_columns() -> None:
+    """Named after the form and the property."""
+    assert forms("true") == [("place", "_number_place"), ("sign", "_unpadded_sign")]
+
+
+@pytest.mark.parametrize(
+    ("further", "name"),
+    [
+        (("_number_place",), "__number_place"),
+        (("_number_place", "__number_place"), "___number_place"),
+        (("__number_place",), "_number_place"),
+    ],
+)
+def test_a_join_form_takes_no_property_of_a_column(further: tuple[str, ...], name: str) -> None:
+    """It gives way to columns that are called so already."""
+    assert forms("true", *further)[0] == ("place", name)
+
+
+def test_the_join_form_of_a_hidden_column_is_hidden() -> None:
+    """A foreign key that is no property has no form that is one."""
+    assert forms("false") == [("place", None), ("sign", None)]
+
+
+def test_a_property_is_called_like_its_column_unless_it_is_named() -> None:
+    """Also for a key, which a field may hold without being told a name."""
+    assert FieldPlan("a", "b", None).property_name == "b"  # type: ignore[arg-type]
+    assert FieldPlan("a", None, None).property_name == "a"  # type: ignore[arg-type]
