@@ -243,6 +243,8 @@ BATCHES: dict[str, tuple[Change, ...]] = {
         Update(R, None, None, ["3", "a", None, "all", "2", "y"]),
         Update(R, None, None, ["4", "a", None, U, "2", U]),
     ),
+    "a relationship is deleted": (Delete(V, "K", ["1", None, None, None]),),
+    "a relationship of several types is deleted": (Delete(R, "K", ["1", None, None, None, None, None]),),
     "key changes": (
         Update(C, "K", ["de", "1", None, None], ["de", "3", "y", None]),
         Update(P, "K", ["9", *(None for _ in range(8))], ["8", *A_PERSON[1:]]),
