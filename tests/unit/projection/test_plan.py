@@ -60,6 +60,47 @@ def test_a_join_form_takes_no_property_of_a_column(further: tuple[str, ...], nam
     assert forms("true", *further)[0] == ("place", name)
 
 
+@pytest.mark.parametrize("kind", ["node", "relationship"])
+def test_what_others_find_a_node_by_is_indexed(kind: str) -> None:
+    """By rows of a table of nodes, and by those of a table of relationships alone; the key has an index anyway."""
+    place = table("place", [column("id"), column("name", TEXT), column("sign", TEXT, not_null=True)])
+    road = table(
+        "road",
+        [column("id"), column("start", not_null=True), column("sign", TEXT, not_null=True)],
+        reference("start", "place"),
+        reference("sign", "place", "sign"),
+    )
+    declared = """
+    [[node]]
+    table = "public.place"
+    label = "Place"
+    key = ["id"]
+    """
+    if kind == "node":
+        declared += """
+        [[node]]
+        table = "public.road"
+        label = "Road"
+        key = ["id"]
+        [[node.relationship]]
+        columns = ["sign"]
+        type = "SIGN"
+        target = "public.place"
+        target_columns = ["sign"]
+        """
+    else:
+        declared += """
+        [[relationship]]
+        table = "public.road"
+        type = "ROAD"
+        key = ["id"]
+        start = { columns = ["start"], target = "public.place", target_columns = ["id"] }
+        end = { columns = ["sign"], target = "public.place", target_columns = ["sign"] }
+        """
+    found = node(planned(declared, place, road), "place")
+    assert [[found.columns[index] for index in places] for places in found.indexed] == [["sign"]]
+
+
 def test_the_join_form_of_a_hidden_column_is_hidden() -> None:
     """A foreign key that is no property has no form that is one."""
     assert forms("false") == [("place", None), ("sign", None)]
