@@ -181,8 +181,8 @@ class Coalescer:
                 else:
                     changes.delete(pick(event.old))
             elif isinstance(event, Relation):
+                # What fits the plan has its columns in their order, and so the table that is open already.
                 self._bindings.learn(event)
-                opened.pop(event.oid, None)
             else:
                 self._truncate(event)
 

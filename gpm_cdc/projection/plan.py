@@ -289,7 +289,10 @@ class _Planning:
             yield pair.column.name, pair.target.name, pair.join
 
     def _join_fields(self, table: TableName, fields: Sequence[FieldPlan]) -> Iterator[FieldPlan]:
-        """The join forms that `table` is matched by; properties where `fields`, its columns, are."""
+        """The join forms that `table` is matched by; properties where `fields`, its columns, are.
+
+        Their names differ from one another as those of the columns do: no form's name is the beginning of another's.
+        """
         names = {planned.column: planned.name for planned in fields}
         taken = {planned.name for planned in fields}
         for column, form in self._forms.get(table, ()):
@@ -297,7 +300,6 @@ class _Planning:
             name = None if base is None else f"_{form}_{base}"
             while name is not None and name in taken:
                 name = f"_{name}"
-            taken.add(name)
             yield FieldPlan(column, name, join_type(form, self._catalogue.lowercase), form)
 
     def node(self, declared: NodeTable) -> NodePlan:
