@@ -2,6 +2,7 @@
 
 import pytest
 
+from gpm_cdc.domain.catalogue import TableName
 from gpm_cdc.projection.plan import FieldPlan
 from tests.unit.mapping.tables import CHAR_4, NUMERIC, TEXT, column, reference, table
 from tests.unit.projection.plans import node, planned
@@ -104,6 +105,36 @@ def test_what_others_find_a_node_by_is_indexed(kind: str) -> None:
 def test_the_join_form_of_a_hidden_column_is_hidden() -> None:
     """A foreign key that is no property has no form that is one."""
     assert forms("false") == [("place", None), ("sign", None)]
+
+
+@pytest.mark.parametrize("gone", ["place", "near"])
+def test_a_plan_without_a_table_has_all_others(gone: str) -> None:
+    """Of either kind."""
+    place = table("place", [column("id")])
+    near = table(
+        "near",
+        [column("id"), column("a", not_null=True), column("b", not_null=True)],
+        reference("a", "place"),
+        reference("b", "place"),
+    )
+    whole = planned(
+        """
+        [[node]]
+        table = "public.place"
+        label = "Place"
+        key = ["id"]
+        [[relationship]]
+        table = "public.near"
+        type = "NEAR"
+        key = ["id"]
+        start = { columns = ["a"], target = "public.place", target_columns = ["id"] }
+        end = { columns = ["b"], target = "public.place", target_columns = ["id"] }
+        """,
+        place,
+        near,
+    )
+    left = {"place", "near"} - {gone}
+    assert {each.name for each in whole.without({TableName("public", gone)}).tables} == left
 
 
 def test_a_property_is_called_like_its_column_unless_it_is_named() -> None:
