@@ -293,13 +293,21 @@ def _changing_hands(batch: NodeBatch) -> list[list[Wire]]:
 
 def _only_deletes(batch: GraphBatch) -> bool:
     """Whether there is nothing to write, and no more than one statement that looks something up by index."""
-    writes = any(nodes_of_table.inserted or nodes_of_table.updated for nodes_of_table in batch.nodes)
-    writes = writes or any(table.inserted or table.updated or table.moved for table in batch.relationships)
-    look_ups = sum(len(list(chunks(nodes_of_table.deleted))) for nodes_of_table in batch.nodes)
-    look_ups += sum(
+    return not _writes(batch) and _look_ups(batch) <= 1
+
+
+def _writes(batch: GraphBatch) -> bool:
+    return any(nodes_of_table.inserted or nodes_of_table.updated for nodes_of_table in batch.nodes) or any(
+        table.inserted or table.updated or table.moved for table in batch.relationships
+    )
+
+
+def _look_ups(batch: GraphBatch) -> int:
+    """How many statements it takes to find what is deleted by its key."""
+    of_nodes = sum(len(list(chunks(nodes_of_table.deleted))) for nodes_of_table in batch.nodes)
+    return of_nodes + sum(
         len(list(chunks(table.deleted))) * len(relationships.kinds(table.plan)) for table in batch.relationships
     )
-    return not writes and look_ups <= 1
 
 
 def _delete(batch: GraphBatch) -> Statements:

@@ -43,11 +43,6 @@ def _ends(plan: RelationshipPlan) -> str:
     return f"MATCH (a{_start(plan)} {end_map(plan, plan.start)}) MATCH (b{_end(plan)} {end_map(plan, plan.end)})"
 
 
-def key_names(plan: RelationshipPlan) -> tuple[str, ...]:
-    """The properties that hold the key of a relationship that is not found by its ends."""
-    return tuple(field.property_name for field in plan.fields[: plan.key_size])
-
-
 def _found(plan: RelationshipPlan, kind: str, row: str = "r") -> str:
     """The old relationship, by its key at the first places of a row."""
     if plan.by_ends:
@@ -55,7 +50,7 @@ def _found(plan: RelationshipPlan, kind: str, row: str = "r") -> str:
             f"MATCH (a{_start(plan)} {end_map(plan, plan.start, row)})"
             f"-[e:{kind}]->(b{_end(plan)} {end_map(plan, plan.end, row)})"
         )
-    return f"MATCH (a)-[e:{kind} {key_map(plan, key_names(plan), row)}]->(b)"
+    return f"MATCH (a)-[e:{kind} {key_map(plan, plan.key_names, row)}]->(b)"
 
 
 def kinds(plan: RelationshipPlan) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from gpm_cdc.cypher.journal import PAGE_LABEL
 from gpm_cdc.cypher.quoting import quote
-from gpm_cdc.cypher.relationships import key_names
 from gpm_cdc.projection.plan import GraphPlan
 
 CHECKPOINT_LABEL = "GpmCdcCheckpoint"
@@ -60,8 +59,8 @@ def schema(plan: GraphPlan) -> Iterator[Structure]:
         if table.by_ends:
             continue
         for kind in table.types:
-            name = _name("rel", kind, *key_names(table))
-            key = _properties("e", key_names(table))
+            name = _name("rel", kind, *table.key_names)
+            key = _properties("e", table.key_names)
             yield Structure(name, f"CREATE INDEX {name} IF NOT EXISTS FOR ()-[e:{quote(kind)}]-() ON ({key})")
 
 

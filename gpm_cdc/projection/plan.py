@@ -69,6 +69,11 @@ class PlannedTable:
         """The columns to read, in field order."""
         return tuple(planned.column for planned in self.fields)
 
+    @property
+    def key_names(self) -> tuple[str, ...]:
+        """The properties that hold the key: of a node, or of a relationship that is not found by its ends."""
+        return tuple(planned.property_name for planned in self.fields[: self.key_size])
+
     @cached_property
     def selector_index(self) -> int | None:
         """Where the discriminator stands in a row."""
@@ -124,11 +129,6 @@ class NodePlan(PlannedTable):
     edges: tuple["EdgePlan", ...] = field(default=())
     indexed: tuple[tuple[int, ...], ...] = field(default=())
     """Places, other than the key's, that an index holds: referenced by others, or a loose reference themselves."""
-
-    @property
-    def key_names(self) -> tuple[str, ...]:
-        """The properties under the uniqueness constraint."""
-        return tuple(planned.property_name for planned in self.fields[: self.key_size])
 
 
 @dataclass(frozen=True, eq=False)

@@ -39,6 +39,10 @@ def _whole(table: TableName, *, partitioned: bool) -> sql.Composed:
     return sql.SQL("{only}{table}").format(only=sql.SQL("" if partitioned else "ONLY "), table=sql.Identifier(*table))
 
 
+def _listed(columns: Sequence[str]) -> sql.Composed:
+    return sql.SQL(", ").join(map(sql.Identifier, columns))
+
+
 def _copied(connection: Connection, selection: sql.Composed) -> AsyncIterator[CopiedRows]:
     return copied(connection, sql.SQL("COPY ({selection}) TO STDOUT").format(selection=selection))
 
@@ -94,7 +98,7 @@ class Keyed:
     def selected(self, columns: Sequence[str]) -> sql.Composed:
         """A query for `columns` of these rows."""
         return sql.SQL("SELECT {columns} FROM {table} WHERE {keyed}").format(
-            columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
+            columns=_listed(columns),
             table=_whole(self.table, partitioned=self.partitioned),
             keyed=self.condition(self.table.name),
         )
@@ -146,7 +150,7 @@ async def copy_referring(
     """
     selection = sql.SQL("SELECT {columns} FROM {table} WHERE ({own}) IN ({parents}) LIMIT {most}").format(
         most=sql.Literal(most),
-        columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
+        columns=_listed(columns),
         table=_whole(child[0], partitioned=child[1]),
         own=sql.SQL(", ").join(sql.Identifier(own) for own, _ in pairs),
         parents=parents.selected([other for _, other in pairs]),
@@ -165,7 +169,7 @@ async def copy_where(
     """
     name, partitioned = table
     selection = sql.SQL("SELECT {columns} FROM {table} WHERE ({condition}\n) LIMIT {most}").format(
-        columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
+        columns=_listed(columns),
         table=_whole(name, partitioned=partitioned),
         condition=sql.SQL(condition),  # the text is the user's own, run with the user's rights
         most=sql.Literal(most),

@@ -1,4 +1,4 @@
-"""What a plan adds to a table's columns: the join forms under which values of different types are compared."""
+"""What a plan says of tables beside their columns: join forms, what an index holds, which tables there are."""
 
 import pytest
 
@@ -7,11 +7,13 @@ from gpm_cdc.projection.plan import FieldPlan
 from tests.unit.mapping.tables import CHAR_4, NUMERIC, TEXT, column, reference, table
 from tests.unit.projection.plans import node, planned
 
-MAPPING = """
+PLACE = """
 [[node]]
 table = "public.place"
 label = "Place"
 key = ["id"]
+"""
+VISIT = """
 [[node]]
 table = "public.visit"
 label = "Visit"
@@ -28,6 +30,34 @@ type = "SIGN"
 target = "public.place"
 target_columns = ["sign"]
 """
+ROAD_AS_NODE = """
+[[node]]
+table = "public.road"
+label = "Road"
+key = ["id"]
+[[node.relationship]]
+columns = ["sign"]
+type = "SIGN"
+target = "public.place"
+target_columns = ["sign"]
+"""
+ROAD_AS_RELATIONSHIP = """
+[[relationship]]
+table = "public.road"
+type = "ROAD"
+key = ["id"]
+start = { columns = ["start"], target = "public.place", target_columns = ["id"] }
+end = { columns = ["sign"], target = "public.place", target_columns = ["sign"] }
+"""
+ROADS = (
+    table("place", [column("id"), column("name", TEXT), column("sign", TEXT, not_null=True)]),
+    table(
+        "road",
+        [column("id"), column("start", not_null=True), column("sign", TEXT, not_null=True)],
+        reference("start", "place"),
+        reference("sign", "place", "sign"),
+    ),
+)
 
 
 def forms(kept: str, *further: str) -> list[tuple[str, str | None]]:
@@ -39,7 +69,7 @@ def forms(kept: str, *further: str) -> list[tuple[str, str | None]]:
         reference("place", "place", on_update="r"),
         reference("sign", "place", "sign", on_update="r"),
     )
-    fields = node(planned(MAPPING.format(kept=kept), place, visit), "visit").fields
+    fields = node(planned(PLACE + VISIT.format(kept=kept), place, visit), "visit").fields
     return [(field.column, field.name) for field in fields if field.form is not None]
 
 
@@ -61,44 +91,10 @@ def test_a_join_form_takes_no_property_of_a_column(further: tuple[str, ...], nam
     assert forms("true", *further)[0] == ("place", name)
 
 
-@pytest.mark.parametrize("kind", ["node", "relationship"])
-def test_what_others_find_a_node_by_is_indexed(kind: str) -> None:
+@pytest.mark.parametrize("declared", [ROAD_AS_NODE, ROAD_AS_RELATIONSHIP], ids=["node", "relationship"])
+def test_what_others_find_a_node_by_is_indexed(declared: str) -> None:
     """By rows of a table of nodes, and by those of a table of relationships alone; the key has an index anyway."""
-    place = table("place", [column("id"), column("name", TEXT), column("sign", TEXT, not_null=True)])
-    road = table(
-        "road",
-        [column("id"), column("start", not_null=True), column("sign", TEXT, not_null=True)],
-        reference("start", "place"),
-        reference("sign", "place", "sign"),
-    )
-    declared = """
-    [[node]]
-    table = "public.place"
-    label = "Place"
-    key = ["id"]
-    """
-    if kind == "node":
-        declared += """
-        [[node]]
-        table = "public.road"
-        label = "Road"
-        key = ["id"]
-        [[node.relationship]]
-        columns = ["sign"]
-        type = "SIGN"
-        target = "public.place"
-        target_columns = ["sign"]
-        """
-    else:
-        declared += """
-        [[relationship]]
-        table = "public.road"
-        type = "ROAD"
-        key = ["id"]
-        start = { columns = ["start"], target = "public.place", target_columns = ["id"] }
-        end = { columns = ["sign"], target = "public.place", target_columns = ["sign"] }
-        """
-    found = node(planned(declared, place, road), "place")
+    found = node(planned(PLACE + declared, *ROADS), "place")
     assert [[found.columns[index] for index in places] for places in found.indexed] == [["sign"]]
 
 
@@ -107,34 +103,11 @@ def test_the_join_form_of_a_hidden_column_is_hidden() -> None:
     assert forms("false") == [("place", None), ("sign", None)]
 
 
-@pytest.mark.parametrize("gone", ["place", "near"])
+@pytest.mark.parametrize("gone", ["place", "road"])
 def test_a_plan_without_a_table_has_all_others(gone: str) -> None:
     """Of either kind."""
-    place = table("place", [column("id")])
-    near = table(
-        "near",
-        [column("id"), column("a", not_null=True), column("b", not_null=True)],
-        reference("a", "place"),
-        reference("b", "place"),
-    )
-    whole = planned(
-        """
-        [[node]]
-        table = "public.place"
-        label = "Place"
-        key = ["id"]
-        [[relationship]]
-        table = "public.near"
-        type = "NEAR"
-        key = ["id"]
-        start = { columns = ["a"], target = "public.place", target_columns = ["id"] }
-        end = { columns = ["b"], target = "public.place", target_columns = ["id"] }
-        """,
-        place,
-        near,
-    )
-    left = {"place", "near"} - {gone}
-    assert {each.name for each in whole.without({TableName("public", gone)}).tables} == left
+    whole = planned(PLACE + ROAD_AS_RELATIONSHIP, *ROADS)
+    assert {each.name for each in whole.without({TableName("public", gone)}).tables} == {"place", "road"} - {gone}
 
 
 def test_a_property_is_called_like_its_column_unless_it_is_named() -> None:
